@@ -1,0 +1,1 @@
+//! The tick as a pure function: snapshot in, decisions with their explanations out.

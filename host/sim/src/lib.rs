@@ -1,0 +1,1 @@
+//! A simulated fleet that serves request traces, with baselines to compare against.

@@ -1,0 +1,3 @@
+//! The command: arguments, wiring, tables.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The least-cost mix of replicas that meets every floor.

@@ -1,0 +1,1 @@
+//! The maths that policies share: queueing, tracking, forecasting, capacity.

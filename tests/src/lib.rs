@@ -1,0 +1,1 @@
+//! What crosses crates: hostile guests, published vectors, the command.
