@@ -1,1 +1,5 @@
-//! A simulated fleet that serves request traces, with baselines to compare against.
+//! A simulated fleet that serves request traces, driven by the same engine as a real one.
+
+pub mod controller;
+pub mod outcome;
+pub mod spec;
