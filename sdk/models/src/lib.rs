@@ -12,8 +12,8 @@ pub mod tail;
 pub mod tracking;
 
 pub use error::ModelError;
-pub use iteration::{Batch, Iteration, Lengths, Role};
+pub use iteration::{Batch, Iteration, Lengths, Role, Spread};
 pub use queue::{Operation, Replica};
 pub use sizing::{Binding, Sized, Targets, size};
-pub use tail::{Quantiles, Spread, Tail};
+pub use tail::{Quantiles, Tail};
 pub use tracking::{Confidence, Observation, Tracker, Verdict};

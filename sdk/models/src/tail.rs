@@ -2,27 +2,9 @@
 
 use crate::queue::{Operation, Replica};
 
-/// How much lengths vary: standard deviation over mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    pub input: f64,
-    pub output: f64,
-}
-
-impl Default for Spread {
-    /// Of a conversation's lengths.
-    fn default() -> Self {
-        Self {
-            input: 1.0,
-            output: 0.8,
-        }
-    }
-}
-
 /// How percentiles are predicted: by the model, times what observation taught.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tail {
-    pub spread: Spread,
     /// Observed percentile of TTFT over the predicted one; 1 until learned.
     pub ttft_factor: f64,
     /// Observed percentile of ITL over the predicted one; 1 until learned.
