@@ -21,17 +21,44 @@ pub struct Lengths {
     pub output_tokens: f64,
     /// Part of the prompt that a prefix cache answers: held, but not computed.
     pub cached_tokens: f64,
+    pub spread: Spread,
+}
+
+/// How much lengths vary: standard deviation over mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub input: f64,
+    pub output: f64,
+}
+
+impl Spread {
+    /// Every request has the same lengths.
+    pub const NONE: Self = Self {
+        input: 0.0,
+        output: 0.0,
+    };
+    /// As in conversations; taken where nothing is known.
+    pub const CONVERSATION: Self = Self {
+        input: 1.0,
+        output: 0.8,
+    };
 }
 
 impl Lengths {
-    /// Lengths with nothing answered by a prefix cache.
+    /// Lengths that vary as in conversations, with nothing answered by a prefix cache.
     #[must_use]
     pub const fn new(input_tokens: f64, output_tokens: f64) -> Self {
         Self {
             input_tokens,
             output_tokens,
             cached_tokens: 0.0,
+            spread: Spread::CONVERSATION,
         }
+    }
+
+    #[must_use]
+    pub const fn with_spread(self, spread: Spread) -> Self {
+        Self { spread, ..self }
     }
 
     /// The same with this share (0..=1) of the prompt answered by a prefix cache.

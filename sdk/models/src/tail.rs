@@ -21,9 +21,8 @@ pub struct Quantiles {
 impl Tail {
     /// The model's own prediction, nothing learned yet.
     #[must_use]
-    pub const fn prior(spread: Spread) -> Self {
+    pub const fn prior() -> Self {
         Self {
-            spread,
             ttft_factor: 1.0,
             itl_factor: 1.0,
         }
