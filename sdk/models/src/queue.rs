@@ -105,6 +105,7 @@ impl Replica {
             input_tokens,
             output_tokens,
             cached_tokens,
+            ..
         } = self.lengths;
         let computed = input_tokens - cached_tokens + output_tokens;
         let held = (input_tokens + output_tokens / 2.0) * output_tokens;
