@@ -3,9 +3,12 @@
 //! Units are seconds, requests per second and tokens. Nothing here knows a clock, a policy or
 //! WebAssembly; the same arguments give the same answer.
 
+pub mod accelerators;
 pub mod error;
+pub mod hysteresis;
 pub mod iteration;
 pub mod matrix;
+pub mod model_name;
 pub mod queue;
 pub mod sizing;
 pub mod tail;
