@@ -1,0 +1,56 @@
+//! What a command prints, and the code that it exits with.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Exit code of a call that the policy refused: neither an answer nor an error.
+const REFUSED: u8 = 3;
+
+/// Text for standard output.
+pub(crate) struct Output {
+    text: String,
+    code: ExitCode,
+}
+
+impl Output {
+    pub(crate) fn answer(text: String) -> Self {
+        Self {
+            text,
+            code: ExitCode::SUCCESS,
+        }
+    }
+
+    pub(crate) fn refusal(text: String) -> Self {
+        Self {
+            text,
+            code: ExitCode::from(REFUSED),
+        }
+    }
+
+    /// Prints the text. A reader that has seen enough and went away is no error.
+    pub(crate) fn print(self) -> io::Result<ExitCode> {
+        let mut stdout = io::stdout().lock();
+        match stdout
+            .write_all(self.text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(self.code),
+            result => result.map(|()| self.code),
+        }
+    }
+}
+
+/// Prints an error with what caused it, each once.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}\n");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some libraries' errors repeat their source.
+        if !said.contains(&cause) {
+            text.push_str(&format!("  caused by: {cause}\n"));
+            said = cause;
+        }
+    }
+    // Where standard error is closed there is nobody to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

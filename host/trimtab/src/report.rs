@@ -1,0 +1,130 @@
+//! `report.html`: one page that shows what a simulation did. It needs no network and no script.
+
+mod axis;
+mod chart;
+mod comparison;
+mod decisions;
+mod events;
+mod header;
+mod ink;
+mod pool;
+mod series;
+
+use anyhow::Result;
+use maud::{DOCTYPE, PreEscaped, html};
+use trimtab_sim::spec::Spec;
+
+use crate::summary::{Run, Summary};
+
+/// The page. Its plots of pools and its decisions are those of the first run.
+pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result<String> {
+    let duration = duration(spec, runs);
+    let shown = runs.first();
+    let pools = shown.map_or(&[][..], |run| &run.outcome.pools);
+    let sections = spec.pools.iter().zip(pools);
+    let sections = sections.map(|(spec, series)| pool::section(spec, series, duration));
+    let sections = sections.collect::<Result<Vec<_>>>()?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Trimtab: simulation of " (spec.name) }
+                style { (PreEscaped(ink::stylesheet())) (PreEscaped(include_str!("report/style.css"))) }
+            }
+            body {
+                main {
+                    (header::section(spec, summary))
+                    (comparison::section(spec, runs, duration)?)
+                    @for section in sections { (section) }
+                    @if let Some(run) = shown { (decisions::section(&run.outcome.decisions, 0)) }
+                    (footer(runs))
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// Seconds until the last sample of any run: requests may be served after the last has arrived.
+fn duration(spec: &Spec, runs: &[Run]) -> f64 {
+    let samples = runs
+        .iter()
+        .flat_map(|run| &run.outcome.pools)
+        .flat_map(|pool| &pool.samples);
+    samples
+        .map(|sample| sample.at_seconds)
+        .fold(spec.duration_seconds, f64::max)
+}
+
+fn footer(runs: &[Run]) -> maud::Markup {
+    let longest = runs
+        .iter()
+        .flat_map(|run| &run.outcome.pools)
+        .map(|pool| pool.samples.len())
+        .max();
+    let ticks = series::ticks_per_point(longest.unwrap_or(0));
+    html! {
+        footer {
+            @if ticks > 1 {
+                p {
+                    "A point of a plot stands for " (ticks) " ticks: the largest of them where latency "
+                    "and queues are shown, their mean elsewhere. Replica counts are exact."
+                }
+            }
+            p { "Trimtab " (env!("CARGO_PKG_VERSION")) ". Costs are in the scenario's currency." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn page() -> String {
+        let spec = fixture::spec();
+        let runs = fixture::runs(&spec);
+        render(&spec, &runs, &Summary::new(&spec, &runs, 1.0)).unwrap()
+    }
+
+    #[test]
+    fn the_page_loads_nothing_from_elsewhere() {
+        let page = page().replace("http://www.w3.org/2000/svg", "");
+        for outside in [
+            "http:", "https:", "//", "<script", "<link", "@import", "url(",
+        ] {
+            assert!(!page.contains(outside), "the page has `{outside}`");
+        }
+    }
+
+    #[test]
+    fn every_pool_and_run_is_on_the_page() {
+        let page = page();
+        let spec = fixture::spec();
+        for pool in &spec.pools {
+            assert!(page.contains(&format!("Pool {}/{}", pool.namespace, pool.name)));
+            for variant in &pool.variants {
+                assert!(page.contains(&format!("{} asked", variant.name)));
+            }
+        }
+        for run in fixture::runs(&spec) {
+            assert!(page.contains(&format!("Cost / {}", run.name)) || page.contains(&run.name));
+        }
+        // Six plots for each pool, and four of the whole fleet.
+        assert_eq!(page.matches("<svg").count(), 6 * spec.pools.len() + 4);
+    }
+
+    #[test]
+    fn a_run_without_samples_still_has_a_page() {
+        let spec = fixture::spec();
+        let runs = vec![Run {
+            name: "trimtab".to_owned(),
+            policies: None,
+            outcome: trimtab_sim::outcome::Outcome::default(),
+        }];
+        let page = render(&spec, &runs, &Summary::new(&spec, &runs, 1.0)).unwrap();
+        assert!(page.contains("</html>"));
+    }
+}

@@ -1,0 +1,198 @@
+//! `summary.json`: what the runs came to. Its field names are a promise to scripts.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use trimtab_contract::Descriptor;
+use trimtab_core::policies::Digest;
+use trimtab_sim::outcome::{Outcome, Percentiles, RequestCounts};
+use trimtab_sim::spec::Spec;
+
+/// A run that is over.
+pub(crate) struct Run {
+    /// `trimtab`, or the baseline's name.
+    pub(crate) name: String,
+    /// `None` for baselines.
+    pub(crate) policies: Option<Policies>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Who decided in a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Policies {
+    pub(crate) analyzer: Identity,
+    pub(crate) optimizer: Identity,
+}
+
+/// A policy, beyond doubt.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) digest: Digest,
+}
+
+impl Identity {
+    pub(crate) fn new(descriptor: &Descriptor, digest: &Digest) -> Self {
+        Self {
+            name: descriptor.name.clone(),
+            version: descriptor.version.clone(),
+            digest: digest.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Summary<'a> {
+    pub(crate) scenario: &'a str,
+    pub(crate) seed: u64,
+    pub(crate) trace: Trace,
+    /// From the start of the command until every run was over.
+    pub(crate) wall_seconds: f64,
+    pub(crate) runs: Vec<RunSummary<'a>>,
+}
+
+/// What all runs were given to serve.
+#[derive(Serialize)]
+pub(crate) struct Trace {
+    pub(crate) requests: usize,
+    pub(crate) duration_seconds: f64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct RunSummary<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) analyzer: Option<&'a Identity>,
+    pub(crate) optimizer: Option<&'a Identity>,
+    pub(crate) requests: RequestCounts,
+    pub(crate) attainment: Option<f64>,
+    pub(crate) ttft_seconds: Percentiles,
+    pub(crate) itl_seconds: Percentiles,
+    pub(crate) cost: f64,
+    pub(crate) gpu_hours: &'a BTreeMap<String, f64>,
+    pub(crate) replica_changes: u64,
+    pub(crate) ticks: u64,
+    pub(crate) policy_faults: u64,
+}
+
+impl<'a> Summary<'a> {
+    pub(crate) fn new(spec: &'a Spec, runs: &'a [Run], wall_seconds: f64) -> Self {
+        Self {
+            scenario: &spec.name,
+            seed: spec.seed,
+            trace: Trace {
+                requests: spec.pools.iter().map(|pool| pool.arrivals.len()).sum(),
+                duration_seconds: spec.duration_seconds,
+            },
+            wall_seconds,
+            runs: runs.iter().map(RunSummary::new).collect(),
+        }
+    }
+
+    /// The run that the others' costs are put beside: the oracle where it ran, else the first.
+    pub(crate) fn yardstick(&self) -> Option<&RunSummary<'a>> {
+        self.runs
+            .iter()
+            .find(|run| run.name == "oracle")
+            .or_else(|| self.runs.first())
+    }
+}
+
+impl<'a> RunSummary<'a> {
+    fn new(run: &'a Run) -> Self {
+        let outcome = &run.outcome;
+        Self {
+            name: &run.name,
+            analyzer: run.policies.as_ref().map(|policies| &policies.analyzer),
+            optimizer: run.policies.as_ref().map(|policies| &policies.optimizer),
+            requests: outcome.requests,
+            attainment: outcome.attainment,
+            ttft_seconds: outcome.ttft_seconds,
+            itl_seconds: outcome.itl_seconds,
+            cost: outcome.cost,
+            gpu_hours: &outcome.gpu_hours,
+            replica_changes: outcome.replica_changes,
+            ticks: outcome.ticks,
+            policy_faults: outcome.policy_faults,
+        }
+    }
+
+    /// Cost as a multiple of another run's; `None` where that one cost nothing.
+    pub(crate) fn relative_cost(&self, yardstick: &RunSummary<'_>) -> Option<f64> {
+        (yardstick.cost > 0.0).then(|| self.cost / yardstick.cost)
+    }
+
+    pub(crate) fn total_gpu_hours(&self) -> f64 {
+        self.gpu_hours.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn the_summary_has_exactly_the_promised_fields() {
+        let spec = fixture::spec();
+        let runs = fixture::runs(&spec);
+        let json = serde_json::to_value(Summary::new(&spec, &runs, 1.5)).unwrap();
+        assert_eq!(
+            keys(&json),
+            ["runs", "scenario", "seed", "trace", "wall_seconds"]
+        );
+        assert_eq!(keys(&json["trace"]), ["duration_seconds", "requests"]);
+        assert_eq!(
+            keys(&json["runs"][0]),
+            [
+                "analyzer",
+                "attainment",
+                "cost",
+                "gpu_hours",
+                "itl_seconds",
+                "name",
+                "optimizer",
+                "policy_faults",
+                "replica_changes",
+                "requests",
+                "ticks",
+                "ttft_seconds"
+            ]
+        );
+        assert_eq!(
+            keys(&json["runs"][0]["analyzer"]),
+            ["digest", "name", "version"]
+        );
+        assert_eq!(keys(&json["runs"][0]["itl_seconds"]), ["p50", "p95", "p99"]);
+        assert_eq!(
+            keys(&json["runs"][0]["requests"]),
+            ["arrived", "dropped", "served", "unfinished"]
+        );
+        assert!(
+            json["runs"][1]["analyzer"].is_null(),
+            "a baseline has no policies"
+        );
+    }
+
+    #[test]
+    fn costs_are_measured_by_the_oracle() {
+        let spec = fixture::spec();
+        let runs = fixture::runs(&spec);
+        let summary = Summary::new(&spec, &runs, 0.0);
+        let yardstick = summary.yardstick().unwrap();
+        assert_eq!(yardstick.name, "oracle");
+        assert_eq!(yardstick.relative_cost(yardstick), Some(1.0));
+        assert!(summary.runs[0].relative_cost(yardstick).unwrap() > 1.0);
+    }
+
+    fn keys(value: &serde_json::Value) -> Vec<&str> {
+        let mut keys: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+}

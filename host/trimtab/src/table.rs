@@ -1,0 +1,74 @@
+//! The summary as a table for the terminal: a row for each run.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+use crate::figures;
+use crate::summary::{RunSummary, Summary};
+
+const STYLE: TableStyle = UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
+
+/// The runs of a summary, one row each, first the one that all others are there to be compared with.
+pub(crate) fn render(summary: &Summary<'_>) -> String {
+    let yardstick = summary.yardstick();
+    let relative = yardstick.map_or_else(String::new, |run| format!("cost / {}", run.name));
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header([
+        "run",
+        "attained",
+        "TTFT p50",
+        "p99",
+        "ITL p50",
+        "p99",
+        "cost",
+        &relative,
+        "GPU hours",
+        "changes",
+    ]);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for run in &summary.runs {
+        table.add_row(row(run, yardstick));
+    }
+    table.to_string()
+}
+
+fn row(run: &RunSummary<'_>, yardstick: Option<&RunSummary<'_>>) -> [String; 10] {
+    let relative = yardstick.and_then(|yardstick| run.relative_cost(yardstick));
+    [
+        run.name.to_owned(),
+        figures::share(run.attainment),
+        figures::seconds(run.ttft_seconds.p50),
+        figures::seconds(run.ttft_seconds.p99),
+        figures::seconds(run.itl_seconds.p50),
+        figures::seconds(run.itl_seconds.p99),
+        figures::cost(run.cost),
+        relative.map_or_else(
+            || figures::MISSING.to_owned(),
+            |factor| format!("{factor:.2}"),
+        ),
+        figures::quantity(run.total_gpu_hours()),
+        figures::count(run.replica_changes),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn every_run_has_its_row() {
+        let spec = fixture::spec();
+        let runs = fixture::runs(&spec);
+        let table = render(&Summary::new(&spec, &runs, 0.0));
+        assert!(table.contains("cost / oracle"), "{table}");
+        for run in &runs {
+            let row = table
+                .lines()
+                .find(|line| line.trim_start().starts_with(&run.name));
+            assert!(row.is_some_and(|row| row.contains(" %")), "{table}");
+        }
+    }
+}
