@@ -44,9 +44,9 @@ pub struct Planned {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Call {
-    /// The policy that answered; `None` where no rung did.
+    /// The policy that answered, or that refused; `None` where every rung faulted or was skipped.
     pub answered_by: Option<Answerer>,
-    /// A refusal ends the call: the pool is held.
+    /// A refusal ends the call: no further rung is tried, and the pool does not shrink on it.
     pub refusal: Option<Refusal>,
     /// Faults of the rungs above the one that answered.
     pub faults: Vec<RungFault>,
@@ -111,12 +111,18 @@ pub struct GuardStep {
 pub enum Rule {
     /// No plan, or none that the contract allows: what is desired now is held.
     Hold,
+    /// What is known does not allow fewer replicas.
     Evidence,
+    /// The variant's minimum and maximum.
     Bounds,
+    /// One replica per pool and role, unless the pool may go to zero.
     LastReplica,
+    /// Stabilisation windows and rate limits.
     Behavior,
     Gpus,
     Budget,
+    /// A stage has nothing to spare: what it would lose is given back.
+    Ceiling,
     Paused,
 }
 
@@ -124,7 +130,48 @@ pub enum Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Condition {
-    /// Closed vocabulary, e.g. `InventoryUnknown`, `OverBudget`, `EvidencePartial`.
+    /// One of [`condition`]'s.
     pub reason: String,
     pub message: String,
+}
+
+impl Condition {
+    pub(crate) fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The reasons that a [`Condition`] may have: a closed vocabulary.
+pub mod condition {
+    /// No analyzer said anything of this pool: what is desired is held.
+    pub const NO_ANALYSIS: &str = "NoAnalysis";
+    /// No optimizer planned for this pool: what is desired is held.
+    pub const NO_PLAN: &str = "NoPlan";
+    /// A policy faulted, or its breaker is open.
+    pub const POLICY_FAULT: &str = "PolicyFault";
+    /// A policy refused the operator's settings.
+    pub const SETTINGS_INVALID: &str = "SettingsInvalid";
+    /// A policy refused: the input lacks what it needs.
+    pub const INSUFFICIENT_DATA: &str = "InsufficientData";
+    /// A policy refused for a reason of its own.
+    pub const POLICY_REFUSED: &str = "PolicyRefused";
+    /// Measurements are missing, stale or partial.
+    pub const EVIDENCE_PARTIAL: &str = "EvidencePartial";
+    /// A variant's minimum is above its maximum.
+    pub const BOUNDS_CONTRADICT: &str = "BoundsContradict";
+    /// The GPU inventory cannot be discovered: growth goes on without it.
+    pub const INVENTORY_UNKNOWN: &str = "InventoryUnknown";
+    /// A variant's accelerator is not known.
+    pub const ACCELERATOR_UNRESOLVED: &str = "AcceleratorUnresolved";
+    /// Too few GPUs are free for the growth that was planned.
+    pub const GPUS_SHORT: &str = "GpusShort";
+    /// The budget does not allow the growth that was planned.
+    pub const BUDGET_REACHED: &str = "BudgetReached";
+    /// What must run, or was asked for before, is more than the budget or the GPUs allow.
+    pub const OVER_BUDGET: &str = "OverBudget";
+    /// Somebody else changed a desired count.
+    pub const DRIFT: &str = "Drift";
 }

@@ -1,10 +1,17 @@
 //! The tick as a pure function: a snapshot and the policies in, decisions with their explanations
 //! out. Synchronous, without a clock and without I/O.
 
+mod analyze;
+mod breaker;
 pub mod decision;
+mod guard;
+mod knowledge;
+mod ladder;
 pub mod memory;
+mod optimize;
 pub mod policies;
 pub mod snapshot;
+mod state;
 pub mod tick;
 
 pub use trimtab_contract as contract;

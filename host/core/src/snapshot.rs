@@ -85,8 +85,16 @@ impl Default for Behavior {
                 stabilization_window_seconds: 0,
                 select_policy: SelectPolicy::Max,
                 policies: vec![
-                    ScalingPolicy { kind: ScalingPolicyKind::Pods, value: 4, period_seconds: 15 },
-                    ScalingPolicy { kind: ScalingPolicyKind::Percent, value: 100, period_seconds: 15 },
+                    ScalingPolicy {
+                        kind: ScalingPolicyKind::Pods,
+                        value: 4,
+                        period_seconds: 15,
+                    },
+                    ScalingPolicy {
+                        kind: ScalingPolicyKind::Percent,
+                        value: 100,
+                        period_seconds: 15,
+                    },
                 ],
             },
             scale_down: ScalingRules {

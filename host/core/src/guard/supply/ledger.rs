@@ -1,0 +1,311 @@
+//! What is free this tick: GPUs by accelerator, and money.
+
+use std::collections::BTreeMap;
+
+use trimtab_contract::Variant;
+
+use crate::decision::condition;
+use crate::guard::{PoolDraft, VariantDraft};
+use crate::snapshot::{Mode, Snapshot};
+
+/// Accelerator of a variant whose nodes are not known.
+const UNRESOLVED: &str = "unresolved";
+
+/// Relative; sums of costs are not exact.
+const TOLERANCE: f64 = 1e-9;
+
+/// What is free, and what is spent already.
+pub(super) struct Ledger<'a> {
+    /// By accelerator; `None` where the inventory is unknown.
+    gpus: Option<BTreeMap<&'a str, Gpus>>,
+    /// Whether any accelerator has a quota: then a variant without a known one is granted nothing.
+    quotas: bool,
+    money: Option<Money>,
+}
+
+/// GPUs of one accelerator.
+#[derive(Clone, Copy, Default)]
+struct Gpus {
+    total: u64,
+    free: u64,
+    /// What all floors together hold.
+    floors: u64,
+}
+
+/// Costs per hour.
+#[derive(Clone, Copy)]
+struct Money {
+    budget: f64,
+    /// What was desired before and what the floors demand.
+    settled: f64,
+    /// What all floors together cost.
+    floors: f64,
+    left: f64,
+}
+
+/// What one more replica needs.
+#[derive(Clone, Copy)]
+pub(super) struct Price<'a> {
+    gpus: GpuNeed<'a>,
+    /// Cost per hour.
+    cost: f64,
+}
+
+#[derive(Clone, Copy)]
+enum GpuNeed<'a> {
+    /// None, or of an inventory that is unknown.
+    Unlimited,
+    Of {
+        accelerator: &'a str,
+        gpus: u64,
+    },
+    /// No accelerator is known, and quotas are set.
+    Refused,
+}
+
+/// Why no more was granted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shortage {
+    Gpus,
+    Money,
+}
+
+impl<'a> Ledger<'a> {
+    /// Opens with what is free after all that is settled.
+    pub(super) fn open(snapshot: &'a Snapshot, pools: &[PoolDraft<'a>]) -> Self {
+        let inventory = snapshot.inventory.as_deref();
+        let mut gpus = inventory.map(|accelerators| {
+            let mut gpus: BTreeMap<&str, Gpus> = BTreeMap::new();
+            for accelerator in accelerators {
+                let entry = gpus.entry(&accelerator.name).or_default();
+                let allowed = accelerator.quota.unwrap_or(u32::MAX);
+                entry.total += u64::from(accelerator.total);
+                entry.free += u64::from(accelerator.available.min(allowed));
+            }
+            gpus
+        });
+        let mut money = snapshot.budget_per_hour.map(|budget| Money {
+            budget,
+            settled: 0.0,
+            floors: 0.0,
+            left: budget,
+        });
+        for (pool, draft) in pools
+            .iter()
+            .flat_map(|pool| pool.variants.iter().map(move |draft| (pool, draft)))
+        {
+            let floor = binding_floor(pool, draft);
+            let settled = draft.previous().max(floor);
+            if let Some(gpus) = &mut gpus {
+                reserve(gpus, draft.variant, settled, floor);
+            }
+            if let Some(money) = &mut money {
+                money.settled += f64::from(settled) * cost(draft.variant);
+                money.floors += f64::from(floor) * cost(draft.variant);
+                money.left = money.budget - money.settled;
+            }
+        }
+        let quotas = inventory.is_some_and(|all| all.iter().any(|one| one.quota.is_some()));
+        Self {
+            gpus,
+            quotas,
+            money,
+        }
+    }
+
+    pub(super) fn price(&self, variant: &'a Variant) -> Price<'a> {
+        let gpus = match (&self.gpus, variant.gpus_per_replica) {
+            (None, _) | (_, 0) => GpuNeed::Unlimited,
+            (Some(_), _) if variant.accelerator == UNRESOLVED => {
+                if self.quotas {
+                    GpuNeed::Refused
+                } else {
+                    GpuNeed::Unlimited
+                }
+            }
+            (Some(_), gpus) => GpuNeed::Of {
+                accelerator: &variant.accelerator,
+                gpus: u64::from(gpus),
+            },
+        };
+        Price {
+            gpus,
+            cost: cost(variant),
+        }
+    }
+
+    /// Whether all of these fit together: what a replica costs, the replicas that need GPUs, and
+    /// all replicas.
+    pub(super) fn covers(&self, claims: impl Iterator<Item = (Price<'a>, u32, u32)>) -> bool {
+        let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut spent = 0.0;
+        for (price, gpu_replicas, replicas) in claims {
+            spent += price.cost * f64::from(replicas);
+            match price.gpus {
+                GpuNeed::Unlimited => {}
+                GpuNeed::Refused => return false,
+                GpuNeed::Of { accelerator, gpus } => {
+                    *needed.entry(accelerator).or_default() += gpus * u64::from(gpu_replicas);
+                }
+            }
+        }
+        let affordable = self.money.is_none_or(|money| money.affords(spent));
+        affordable
+            && needed
+                .iter()
+                .all(|(accelerator, gpus)| *gpus <= self.free(accelerator))
+    }
+
+    /// Takes one replica's GPUs, unless it holds them already, and its money.
+    ///
+    /// # Errors
+    /// What is short; then nothing is taken.
+    pub(super) fn take(&mut self, price: Price<'a>, needs_gpus: bool) -> Result<(), Shortage> {
+        let taken = match price.gpus {
+            GpuNeed::Unlimited => None,
+            GpuNeed::Refused => return Err(Shortage::Gpus),
+            GpuNeed::Of { accelerator, gpus } => needs_gpus.then_some((accelerator, gpus)),
+        };
+        if taken.is_some_and(|(accelerator, gpus)| gpus > self.free(accelerator)) {
+            return Err(Shortage::Gpus);
+        }
+        if let Some(money) = &mut self.money {
+            if !money.affords(price.cost) {
+                return Err(Shortage::Money);
+            }
+            money.left -= price.cost;
+        }
+        let entry = taken.and_then(|(accelerator, gpus)| {
+            self.gpus
+                .as_mut()
+                .and_then(|all| all.get_mut(accelerator))
+                .zip(Some(gpus))
+        });
+        if let Some((entry, gpus)) = entry {
+            entry.free -= gpus;
+        }
+        Ok(())
+    }
+
+    /// An accelerator that a known inventory does not have has no free GPUs.
+    fn free(&self, accelerator: &str) -> u64 {
+        let known = self
+            .gpus
+            .as_ref()
+            .map(|gpus| gpus.get(accelerator).copied());
+        known.map_or(u64::MAX, |known| known.unwrap_or_default().free)
+    }
+
+    pub(super) fn explain(&self, shortage: Shortage, variant: &Variant) -> String {
+        match shortage {
+            Shortage::Gpus if variant.accelerator == UNRESOLVED => {
+                "its accelerator is not known, and quotas are set".to_owned()
+            }
+            Shortage::Gpus => {
+                let (accelerator, each) = (&variant.accelerator, variant.gpus_per_replica);
+                let free = self.free(accelerator);
+                format!("{free} GPUs of `{accelerator}` are left, a replica needs {each}")
+            }
+            Shortage::Money => {
+                let left = self
+                    .money
+                    .map_or(f64::INFINITY, |money| money.left.max(0.0));
+                let cost = variant.cost;
+                format!("{left:.2} per hour of the budget are left, a replica costs {cost:.2}")
+            }
+        }
+    }
+
+    /// Conditions that hold whether or not anything grows.
+    pub(super) fn report(&self, pools: &mut [PoolDraft<'_>]) {
+        let over_budget = self.money.and_then(Money::over_budget);
+        for pool in pools {
+            if let Some(message) = &over_budget {
+                pool.condition(condition::OVER_BUDGET, message.as_str());
+            }
+            self.report_gpus(pool);
+        }
+    }
+
+    fn report_gpus(&self, pool: &mut PoolDraft<'_>) {
+        let with_gpus = || {
+            pool.seen
+                .pool
+                .variants
+                .iter()
+                .filter(|v| v.gpus_per_replica > 0)
+        };
+        let Some(gpus) = &self.gpus else {
+            if with_gpus().next().is_some() {
+                let message = "the GPU inventory is not known; growth goes on without it";
+                pool.condition(condition::INVENTORY_UNKNOWN, message);
+            }
+            return;
+        };
+        let accelerators: std::collections::BTreeSet<&str> = with_gpus()
+            .map(|variant| variant.accelerator.as_str())
+            .collect();
+        for accelerator in accelerators {
+            if accelerator == UNRESOLVED {
+                let message = "the accelerator of a variant is not known";
+                pool.condition(condition::ACCELERATOR_UNRESOLVED, message);
+            } else if let Some(gpus) = gpus
+                .get(accelerator)
+                .filter(|gpus| gpus.floors > gpus.total)
+            {
+                let message = format!(
+                    "minimum counts need {} GPUs of `{accelerator}`, there are {}",
+                    gpus.floors, gpus.total
+                );
+                pool.condition(condition::OVER_BUDGET, message);
+            }
+        }
+    }
+}
+
+impl Money {
+    fn affords(self, cost: f64) -> bool {
+        cost <= self.left + self.budget.abs() * TOLERANCE
+    }
+
+    fn over_budget(self) -> Option<String> {
+        let budget = self.budget;
+        if self.settled <= budget * (1.0 + TOLERANCE) {
+            return None;
+        }
+        Some(if self.floors > budget {
+            format!(
+                "minimum counts cost {:.2} per hour, the budget is {budget:.2}",
+                self.floors
+            )
+        } else {
+            format!(
+                "what is asked for costs {:.2} per hour, the budget is {budget:.2}",
+                self.settled
+            )
+        })
+    }
+}
+
+/// Counts as held what will exist once all that was asked for does.
+fn reserve<'a>(gpus: &mut BTreeMap<&'a str, Gpus>, variant: &'a Variant, settled: u32, floor: u32) {
+    let entry = gpus.entry(&variant.accelerator).or_default();
+    let each = u64::from(variant.gpus_per_replica);
+    let coming = settled.saturating_sub(variant.current_replicas);
+    entry.free = entry.free.saturating_sub(u64::from(coming) * each);
+    entry.floors += u64::from(floor) * each;
+}
+
+/// A floor counts where the count is published.
+fn binding_floor(pool: &PoolDraft<'_>, draft: &VariantDraft<'_>) -> u32 {
+    if pool.seen.rules.mode == Mode::Enforce {
+        draft.floor
+    } else {
+        0
+    }
+}
+
+/// A cost that is no amount counts as nothing rather than as a licence to spend.
+fn cost(variant: &Variant) -> f64 {
+    variant.cost.max(0.0)
+}
