@@ -2,7 +2,18 @@
 
 pub mod catalogue;
 pub mod controller;
+mod engine;
+mod events;
+mod fleet;
+mod ledger;
+mod measure;
 pub mod generate;
 pub mod outcome;
+mod quantile;
+mod random;
+mod router;
+pub mod run;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 pub mod trace;
