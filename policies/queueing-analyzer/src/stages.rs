@@ -1,0 +1,234 @@
+//! From supplies and demand to the stages that an optimizer works on.
+
+use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
+
+use crate::demand::Demand;
+use crate::notes::Notes;
+use crate::servers::Server;
+use crate::settings::Settings;
+use crate::sizing::{Limit, Supply};
+use crate::state::{Profile, State};
+use crate::tracking::Prediction;
+
+/// Seconds over which the host measures rates.
+const RATE_WINDOW_SECONDS: f64 = 60.0;
+
+/// Share of the largest stable rate that is asked of replicas where none meets the objective: more
+/// would only make the miss worse, and fewer requests a replica would not meet it either.
+const HOPELESS_SHARE: f64 = 0.8;
+
+/// Unit of the stages' numbers.
+const UNIT: &str = "requests/s";
+
+/// All that the stages are made of.
+pub(crate) struct Findings<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) pool: &'a Pool,
+    pub(crate) settings: &'a Settings,
+    pub(crate) servers: &'a [Server<'a>],
+    pub(crate) supplies: &'a [Supply],
+    /// Requests per second that each server's variant carries.
+    pub(crate) rates: &'a [Option<f64>],
+    pub(crate) predictions: &'a [Option<Prediction>],
+    pub(crate) profile: &'a Profile,
+    pub(crate) demand: &'a Demand,
+    /// Requests per second expected when a replica asked for now would serve.
+    pub(crate) forecast: Option<f64>,
+}
+
+impl Findings<'_> {
+    /// A stage for each role that the pool has.
+    pub(crate) fn stages(&self, state: &mut State, notes: &mut Notes) -> Vec<Stage> {
+        [Role::Both, Role::Prefill, Role::Decode]
+            .into_iter()
+            .filter_map(|role| self.stage(role, state, notes))
+            .collect()
+    }
+
+    fn stage(&self, role: Role, state: &mut State, notes: &mut Notes) -> Option<Stage> {
+        let capacities = self.capacities(role, notes);
+        if capacities.is_empty() {
+            return None;
+        }
+        let share = self.share(role);
+        let demand = share * self.demand.of_stage(role, self.settings);
+        let forecast = self.forecast.map(|rate| share * rate);
+        let floor = self.floor(share, demand, forecast);
+        Some(Stage {
+            role,
+            unit: UNIT.into(),
+            demand,
+            forecast,
+            floor,
+            ceiling: self.ceiling(role, floor, &capacities, state),
+            capacities,
+        })
+    }
+
+    /// Supply that must not be missing.
+    fn floor(&self, share: f64, demand: f64, forecast: Option<f64>) -> f64 {
+        let expected = demand.max(forecast.unwrap_or_default());
+        let unseen = self.settings.noise_margin * (expected / RATE_WINDOW_SECONDS).sqrt();
+        let promised = self
+            .pool
+            .objective
+            .throughput
+            .filter(|tokens| tokens.is_finite());
+        let promised = promised.unwrap_or_default() / self.profile.output_tokens;
+        (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
+    }
+
+    /// Supply beyond which nothing was needed for a while. While requests wait, or while there is
+    /// only a guess at the load, that is all there is.
+    fn ceiling(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
+        let work = self.profile.work(self.servers);
+        let window = (self.settings.scale_down_window_seconds * 1e3) as u64;
+        let floors = state.floors.of(role);
+        let recent = floors
+            .push(self.context.now, window, floor * work)
+            .map(|most| most / work);
+        let ceiling = recent.unwrap_or(floor).max(floor);
+        if self.demand.must_hold(role) {
+            ceiling.max(self.standing(capacities))
+        } else {
+            ceiling
+        }
+    }
+
+    /// What all replicas that were asked for supply.
+    fn standing(&self, capacities: &[Capacity]) -> f64 {
+        let replicas = |capacity: &Capacity| {
+            let variant = self
+                .servers
+                .iter()
+                .find(|server| server.position == capacity.variant);
+            variant.map_or(0, |s| {
+                s.variant.current_replicas.max(s.variant.desired_replicas)
+            })
+        };
+        capacities
+            .iter()
+            .map(|c| f64::from(replicas(c)) * c.per_replica)
+            .sum()
+    }
+
+    /// Share of the requests that replicas of this role serve. Only a pool that has both whole and
+    /// split replicas divides them.
+    fn share(&self, role: Role) -> f64 {
+        let has = |wanted: Role| {
+            self.servers
+                .iter()
+                .any(|server| server.variant.role == wanted)
+        };
+        if !has(Role::Both) || !(has(Role::Prefill) || has(Role::Decode)) {
+            return 1.0;
+        }
+        let split = if has(Role::Decode) {
+            Role::Decode
+        } else {
+            Role::Prefill
+        };
+        let (whole, split) = (self.carried(Role::Both), self.carried(split));
+        let whole = if whole + split > 0.0 {
+            whole / (whole + split)
+        } else {
+            0.5
+        };
+        if role == Role::Both {
+            whole
+        } else {
+            1.0 - whole
+        }
+    }
+
+    fn carried(&self, role: Role) -> f64 {
+        let rates = self
+            .servers
+            .iter()
+            .zip(self.rates)
+            .filter(|(s, _)| s.variant.role == role);
+        rates.filter_map(|(_, rate)| *rate).sum()
+    }
+
+    fn capacities(&self, role: Role, notes: &mut Notes) -> Vec<Capacity> {
+        let of_role = || {
+            self.servers
+                .iter()
+                .zip(self.supplies)
+                .zip(self.rates.iter().zip(self.predictions))
+                .filter(|((server, _), _)| server.variant.role == role)
+        };
+        let hopeless = of_role().all(|((_, supply), _)| supply.per_replica <= 0.0);
+        of_role()
+            .map(|((server, supply), (rate, prediction))| {
+                supply.explain(server, hopeless, notes);
+                let quantiles = prediction.as_ref().map(|prediction| prediction.quantiles);
+                Capacity {
+                    variant: server.position,
+                    per_replica: if hopeless {
+                        HOPELESS_SHARE * supply.stable
+                    } else {
+                        supply.per_replica
+                    },
+                    load: rate.unwrap_or_default(),
+                    predicted_ttft: quantiles
+                        .filter(|_| role != Role::Decode)
+                        .map(|quantiles| quantiles.ttft_seconds),
+                    predicted_itl: quantiles
+                        .filter(|_| role != Role::Prefill)
+                        .map(|quantiles| quantiles.itl_seconds),
+                }
+            })
+            .collect()
+    }
+}
+
+impl Supply {
+    /// Says what a replica supplies and what keeps it from more.
+    fn explain(&self, server: &Server<'_>, hopeless: bool, notes: &mut Notes) {
+        let name = &server.variant.accelerator;
+        let at = Some(server.position);
+        match self.limit {
+            Limit::Bound(binding) => {
+                let rate = self.per_replica;
+                notes.info(
+                    at,
+                    format!(
+                        "{name}: {rate:.2} {UNIT} a replica, bound by {}",
+                        word(binding)
+                    ),
+                );
+            }
+            Limit::Utilization => {
+                let rate = self.per_replica;
+                notes.info(
+                    at,
+                    format!("{name}: {rate:.2} {UNIT} a replica, by utilisation"),
+                );
+            }
+            Limit::Unreachable { what, target, best } => notes.warning(
+                at,
+                format!(
+                    "{name}: objective infeasible on this variant: {what} of {target:.3} s, the \
+                     best for a lone request is {best:.3} s{}",
+                    if hopeless {
+                        "; a share of the largest stable rate is taken"
+                    } else {
+                        ""
+                    }
+                ),
+            ),
+            Limit::Invalid(error) => {
+                notes.warning(at, format!("{name}: no model of a replica: {error}"))
+            }
+        }
+    }
+}
+
+fn word(binding: trimtab_models::Binding) -> &'static str {
+    match binding {
+        trimtab_models::Binding::Ttft => "TTFT",
+        trimtab_models::Binding::Itl => "ITL",
+        trimtab_models::Binding::Capacity => "capacity",
+    }
+}

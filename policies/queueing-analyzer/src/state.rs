@@ -1,0 +1,127 @@
+//! What the analyzer remembers of a pool from call to call. A handful of numbers for each variant,
+//! nothing that grows with time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use trimtab_models::hysteresis::RecentMaximum;
+use trimtab_models::{Iteration, Tail, Tracker};
+use trimtab_sdk::Role;
+
+use crate::servers::Server;
+
+/// Changes whenever the fields below change their meaning.
+pub(crate) const FORMAT: &str = "queueing-analyzer/1";
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct State {
+    /// Instant of the last call, in milliseconds.
+    pub(crate) at: Option<u64>,
+    pub(crate) lengths: Option<Profile>,
+    /// Constants of an iteration, by [`Server::key`].
+    pub(crate) trackers: BTreeMap<String, Tracked>,
+    /// Last answer of the sizing, by variant; where the next search starts.
+    pub(crate) hints: BTreeMap<String, f64>,
+    pub(crate) tail: TailFactors,
+    /// Share of the model's capacities that measurement has left standing.
+    pub(crate) correction: Option<f64>,
+    /// Instant since which fewer requests are said to arrive than replicas finish.
+    pub(crate) disagreeing_since: Option<u64>,
+    /// Floors of the last minutes in work, see [`Profile::work`].
+    pub(crate) floors: Floors,
+    /// The same in tokens of the KV cache.
+    pub(crate) token_floors: Floors,
+    /// Tokens in use at which replicas were seen to be full, by accelerator and length of answers.
+    pub(crate) knees: BTreeMap<String, Vec<f64>>,
+}
+
+impl State {
+    /// The constants of an iteration as tracked, else as they start.
+    pub(crate) fn iteration(&self, server: &Server<'_>) -> Iteration {
+        self.trackers
+            .get(&server.key)
+            .map_or(server.start, |tracked| tracked.0.iteration())
+    }
+
+    pub(crate) fn tail(&self) -> Tail {
+        Tail {
+            ttft_factor: self.tail.ttft,
+            itl_factor: self.tail.itl,
+        }
+    }
+
+    pub(crate) fn correction(&self) -> f64 {
+        self.correction.unwrap_or(1.0)
+    }
+}
+
+/// Smoothed lengths of the pool's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Profile {
+    pub(crate) input_tokens: f64,
+    pub(crate) output_tokens: f64,
+    pub(crate) prefix_hits: f64,
+}
+
+/// What was learned of the tail; see [`Tail`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct TailFactors {
+    pub(crate) ttft: f64,
+    pub(crate) itl: f64,
+}
+
+impl Default for TailFactors {
+    fn default() -> Self {
+        Self {
+            ttft: 1.0,
+            itl: 1.0,
+        }
+    }
+}
+
+/// Recent floors of each stage.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Floors {
+    #[serde(with = "Samples")]
+    both: RecentMaximum,
+    #[serde(with = "Samples")]
+    prefill: RecentMaximum,
+    #[serde(with = "Samples")]
+    decode: RecentMaximum,
+}
+
+impl Floors {
+    pub(crate) fn of(&mut self, role: Role) -> &mut RecentMaximum {
+        match role {
+            Role::Both => &mut self.both,
+            Role::Prefill => &mut self.prefill,
+            Role::Decode => &mut self.decode,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RecentMaximum", transparent)]
+struct Samples {
+    samples: Vec<(u64, f64)>,
+}
+
+/// A filter on the constants of one kind of engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Tracked(#[serde(with = "TrackerFields")] pub(crate) Tracker);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Tracker", rename_all = "kebab-case")]
+struct TrackerFields {
+    state: [f64; 3],
+    covariance: [f64; 9],
+    prior: [f64; 3],
+    accepted: u32,
+    rejected_in_a_row: u32,
+    relative_error: f64,
+}
