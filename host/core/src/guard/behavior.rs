@@ -211,3 +211,6 @@ fn to_replicas(limit: i64) -> u32 {
 fn to_f64(replicas: i64) -> f64 {
     replicas as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,13 +43,19 @@ pub(super) fn keep_last_replica(pool: &mut PoolDraft<'_>) {
         .map(|draft| draft.variant.role)
         .collect();
     for role in roles {
-        if pool.of_role(role).all(|draft| draft.desired() == 0) {
-            if let Some(draft) = last_of(role, &mut pool.variants) {
-                draft.floor = 1;
-                draft.set(Rule::LastReplica, 1, why.clone());
-            }
+        if pool.of_role(role).any(is_certain) {
+            continue;
+        }
+        if let Some(draft) = last_of(role, &mut pool.variants) {
+            draft.floor = 1;
+            draft.set(Rule::LastReplica, draft.desired().max(1), why.clone());
         }
     }
+}
+
+/// Whether a replica stays whatever becomes of this tick's growth.
+fn is_certain(draft: &VariantDraft<'_>) -> bool {
+    draft.desired().min(draft.previous().max(draft.floor)) > 0
 }
 
 /// Why the pool may not be at zero; `None` where it may.
@@ -81,7 +87,8 @@ fn waiting(seen: &PoolSnapshot) -> Option<f64> {
         .filter(|queued| queued.is_finite())
 }
 
-/// The variant that costs least to keep: one that serves already, else the cheapest.
+/// The variant that is the role's last: one that serves already, else one that was asked for, else
+/// one that the plan wants, and of these the cheapest.
 fn last_of<'a, 'b>(
     role: Role,
     variants: &'b mut [VariantDraft<'a>],
@@ -91,7 +98,11 @@ fn last_of<'a, 'b>(
         .filter(|draft| draft.variant.role == role && draft.upper() > 0)
         .min_by(|a, b| {
             let rank = |draft: &VariantDraft<'_>| {
-                (draft.variant.ready_replicas == 0, draft.previous() == 0)
+                (
+                    draft.variant.ready_replicas == 0,
+                    draft.previous() == 0,
+                    draft.desired() == 0,
+                )
             };
             rank(a)
                 .cmp(&rank(b))

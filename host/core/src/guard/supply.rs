@@ -4,9 +4,9 @@
 //! What was desired before and what the floors demand is never taken away here; it is counted as
 //! spent first, also where its replicas do not exist yet, so that two ticks do not grant the same
 //! GPU. Replicas that exist hold their GPUs. The rest goes replica by replica to the claim that is
-//! first by priority, then by unmet need relative to demand, then by cost, then by name: whole
-//! replicas, and nothing is lost in rounding. Pools in observe mode come last and so take nothing
-//! from those whose counts are published.
+//! first by priority, then by unmet need relative to demand, then by cost, then by the share of its plan
+//! that is outstanding, then by name: whole replicas, and nothing is lost in rounding. Pools in
+//! observe mode come last and so take nothing from those whose counts are published.
 
 use std::collections::BinaryHeap;
 
@@ -84,15 +84,17 @@ fn grant<'a>(pools: &[PoolDraft<'_>], claims: &mut [Claim<'a>], ledger: &mut Led
     let mut bids: BinaryHeap<Bid> = claims
         .iter()
         .enumerate()
-        .map(|(index, claim)| need.bid(pools, claim, index))
+        .filter_map(|(index, claim)| need.bid(pools, claim, index))
         .collect();
     while let Some(bid) = bids.pop() {
         let Some(claim) = claims.get_mut(bid.claim) else {
             continue;
         };
         // A replica of a sibling may have met the need since this bid was made.
-        let fresh = need.bid(pools, claim, bid.claim);
-        if fresh < bid {
+        if let Some(fresh) = need
+            .bid(pools, claim, bid.claim)
+            .filter(|fresh| *fresh < bid)
+        {
             bids.push(fresh);
             continue;
         }
@@ -101,7 +103,7 @@ fn grant<'a>(pools: &[PoolDraft<'_>], claims: &mut [Claim<'a>], ledger: &mut Led
                 claim.granted += 1;
                 need.grant(claim);
                 if claim.granted < claim.wanted {
-                    bids.push(need.bid(pools, claim, bid.claim));
+                    bids.extend(need.bid(pools, claim, bid.claim));
                 }
             }
             Err(shortage) => claim.shortage = Some(shortage),

@@ -15,6 +15,8 @@ pub(super) struct Bid {
     unmet: f64,
     /// Cost of a replica for an hour.
     cost: f64,
+    /// Share of its plan that is still to be granted.
+    outstanding: f64,
     /// Position among the claims, which are sorted by name.
     pub(super) claim: usize,
 }
@@ -51,6 +53,7 @@ impl Ord for Bid {
             .cmp(&Reverse(other.class))
             .then(self.unmet.total_cmp(&other.unmet))
             .then(other.cost.total_cmp(&self.cost))
+            .then(self.outstanding.total_cmp(&other.outstanding))
             .then(other.claim.cmp(&self.claim))
     }
 }
@@ -76,49 +79,41 @@ impl Need {
         }
     }
 
-    pub(super) fn bid(&self, pools: &[PoolDraft<'_>], claim: &Claim<'_>, index: usize) -> Bid {
-        let Some((pool, counts)) = pools.get(claim.pool).zip(self.0.get(claim.pool)) else {
-            return Bid {
-                class: Class {
-                    observed: true,
-                    rank: u32::MAX,
-                },
-                unmet: 0.0,
-                cost: 0.0,
-                claim: index,
-            };
-        };
-        let cost = pool
-            .variants
-            .get(claim.variant)
-            .map_or(0.0, |draft| draft.variant.cost);
-        let unmet = unmet(pool, counts, claim);
-        Bid {
+    /// The claim's next bid, as things stand; `index` is its position among the claims.
+    pub(super) fn bid(
+        &self,
+        pools: &[PoolDraft<'_>],
+        claim: &Claim<'_>,
+        index: usize,
+    ) -> Option<Bid> {
+        let pool = pools.get(claim.pool)?;
+        let draft = pool.variants.get(claim.variant)?;
+        Some(Bid {
             class: Class::of(pool),
-            unmet,
-            cost,
+            unmet: unmet(pool, self.0.get(claim.pool)?, claim),
+            cost: draft.variant.cost,
+            outstanding: outstanding(claim),
             claim: index,
-        }
+        })
     }
 }
 
 /// The largest share of demand that a stage lacks up to its floor and that this variant supplies.
-/// Where no stage knows the variant: the share of its replicas that are still to be granted.
+/// Where no stage knows the variant, the plan is all that speaks for it.
 fn unmet(pool: &PoolDraft<'_>, counts: &[u32], claim: &Claim<'_>) -> f64 {
-    let supplied_by = |stage: &&&Stage| {
-        stage
-            .capacities
-            .iter()
-            .any(|capacity| capacity.variant as usize == claim.variant)
+    let knows = |stage: &&&Stage| {
+        let mut capacities = stage.capacities.iter();
+        capacities.any(|capacity| capacity.variant as usize == claim.variant)
     };
-    let lacking = pool
-        .stages
-        .iter()
-        .filter(supplied_by)
-        .map(|stage| lacking(stage, counts, claim));
-    lacking
+    let stages = pool.stages.iter().filter(knows);
+    stages
+        .map(|stage| lacking(stage, counts, claim))
         .reduce(f64::max)
-        .unwrap_or_else(|| f64::from(claim.growth()) / f64::from(claim.wanted.max(1)))
+        .unwrap_or_else(|| outstanding(claim))
+}
+
+fn outstanding(claim: &Claim<'_>) -> f64 {
+    f64::from(claim.growth()) / f64::from(claim.wanted.max(1))
 }
 
 fn lacking(stage: &Stage, counts: &[u32], claim: &Claim<'_>) -> f64 {

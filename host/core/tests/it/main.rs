@@ -1,0 +1,16 @@
+//! The tick as a whole, with made-up policies that answer whatever a test wants.
+
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod ladder;
+#[cfg(test)]
+mod learning;
+#[cfg(test)]
+mod shape;
+#[cfg(test)]
+mod situations;
+#[cfg(test)]
+mod supply;
