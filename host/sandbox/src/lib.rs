@@ -1,1 +1,28 @@
 //! Policies as WebAssembly components: verified, compiled, cached, called under limits.
+//!
+//! A component is admitted if it imports nothing and exports the contract. Every call gets a fresh
+//! instance and a store of its own, which is dropped whatever happens, so no call can disturb
+//! another; what a call may use grows with what it is given. Knows nothing of pools' policies,
+//! ladders or breakers: those are the core's.
+
+mod builtin;
+mod cache;
+mod call;
+mod engine;
+mod fault;
+mod limits;
+mod load;
+mod policy;
+mod roles;
+mod sandbox;
+mod ticker;
+mod verify;
+
+pub use builtin::{builtin, builtin_names};
+pub use cache::{CacheCounts, CacheError};
+pub use call::{CallStats, Called};
+pub use limits::{InputSize, Limits, Scaled};
+pub use load::LoadError;
+pub use policy::{Policy, Roles};
+pub use roles::{SandboxedAnalyzer, SandboxedOptimizer};
+pub use sandbox::{Sandbox, SandboxConfig, SandboxError};

@@ -1,0 +1,212 @@
+//! One call: a fresh instance in a store of its own, metered, and gone afterwards.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trimtab_core::policies::{CallError, Fault};
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower, TypedFunc,
+};
+use wasmtime::{ResourceLimiter, Store};
+
+use crate::engine::Runtime;
+use crate::fault;
+use crate::limits::{InputSize, Limits};
+use crate::ticker::Ticker;
+
+/// What a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallStats {
+    /// Deterministic: the same arguments use the same.
+    pub fuel: u64,
+    /// Most linear memory and tables held at once.
+    pub peak_memory_bytes: u64,
+    /// From the making of the instance until its end.
+    pub wall: Duration,
+}
+
+/// An answer, and what it took to get it.
+#[derive(Clone, Debug)]
+pub struct Called<T> {
+    pub answer: Result<T, CallError>,
+    pub stats: CallStats,
+}
+
+/// What one call may use.
+pub(crate) struct Allowance {
+    pub(crate) size: InputSize,
+    pub(crate) fuel: u64,
+    pub(crate) deadline_ms: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) result_bytes: u64,
+    pub(crate) state_bytes: u64,
+}
+
+impl Allowance {
+    pub(crate) fn new(limits: &Limits, size: InputSize) -> Self {
+        Self {
+            size,
+            fuel: limits.fuel.at(size),
+            deadline_ms: limits.deadline_ms.at(size),
+            memory_bytes: limits.memory_bytes.at(size),
+            result_bytes: limits.result_bytes.at(size),
+            state_bytes: limits.state_bytes.at(size),
+        }
+    }
+
+    /// The state travels in the answer. Lifting stops where this is used up, so that an answer
+    /// costs the host no more memory than this, whatever lengths it claims.
+    fn lifted_bytes(&self) -> usize {
+        to_usize(self.result_bytes.saturating_add(self.state_bytes))
+    }
+}
+
+/// A component that is ready to be called.
+pub(crate) struct Guest {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) instance: InstancePre<Meter>,
+}
+
+impl Guest {
+    /// Calls one exported function. The store, and with it all that the guest did, is dropped on
+    /// every path.
+    pub(crate) fn call<P, R>(
+        &self,
+        function: &ComponentExportIndex,
+        arguments: P,
+        allowance: &Allowance,
+    ) -> (Result<R, Fault>, CallStats)
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let begin = now();
+        let mut store = self.store(allowance);
+        let answer = self
+            .instance
+            .instantiate(&mut store)
+            .and_then(|instance| instance.get_typed_func(&mut store, function))
+            .and_then(|function: TypedFunc<P, (R,)>| function.call(&mut store, arguments))
+            .map(|(answer,)| answer)
+            .map_err(|error| fault::of_call(&error, store.data(), allowance));
+        let stats = CallStats {
+            fuel: allowance.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            peak_memory_bytes: store.data().peak as u64,
+            wall: now().duration_since(begin),
+        };
+        (answer, stats)
+    }
+
+    /// Whether a function has the type that it is called with.
+    pub(crate) fn check<P, R>(
+        &self,
+        function: &ComponentExportIndex,
+        allowance: &Allowance,
+    ) -> Result<(), String>
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let mut store = self.store(allowance);
+        self.instance
+            .instantiate(&mut store)
+            .and_then(|instance| instance.get_typed_func::<P, (R,)>(&mut store, function))
+            .map(|_| ())
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn store(&self, allowance: &Allowance) -> Store<Meter> {
+        let mut store = Store::new(
+            &self.runtime.engine,
+            Meter::new(to_usize(allowance.memory_bytes)),
+        );
+        store.limiter(|meter| meter);
+        store.set_epoch_deadline(Ticker::epochs(allowance.deadline_ms));
+        store.set_hostcall_fuel(allowance.lifted_bytes());
+        // Fails only where the engine does not meter fuel; then every call runs out of it at once.
+        let _ = store.set_fuel(allowance.fuel);
+        store
+    }
+}
+
+/// Counts the memory and tables of a call against its limit.
+pub(crate) struct Meter {
+    limit: usize,
+    used: usize,
+    peak: usize,
+    /// Whether something was asked for that the limit forbade.
+    pub(crate) denied: bool,
+}
+
+impl Meter {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: 0,
+            peak: 0,
+            denied: false,
+        }
+    }
+
+    fn grow(&mut self, by: usize) -> bool {
+        let wanted = self.used.saturating_add(by);
+        if wanted > self.limit {
+            self.denied = true;
+            return false;
+        }
+        self.used = wanted;
+        self.peak = self.peak.max(wanted);
+        true
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Beyond the guest's own maximum the growth fails by itself and uses nothing.
+        let fails_anyway = maximum.is_some_and(|maximum| desired > maximum);
+        Ok(fails_anyway || self.grow(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fails_anyway = maximum.is_some_and(|maximum| desired > maximum);
+        let elements = desired.saturating_sub(current);
+        Ok(fails_anyway || self.grow(elements.saturating_mul(size_of::<usize>())))
+    }
+
+    /// A component made by a language's toolchain has about ten core instances.
+    fn instances(&self) -> usize {
+        100
+    }
+
+    fn tables(&self) -> usize {
+        100
+    }
+
+    fn memories(&self) -> usize {
+        100
+    }
+}
+
+fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measures the call; no decision depends on it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

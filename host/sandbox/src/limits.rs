@@ -1,0 +1,104 @@
+//! What one call may use: a base and a share for every variant and replica that it is given, so
+//! that a big pool does not fail for being big.
+
+use serde::{Deserialize, Serialize};
+
+/// How much a call is given to work on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputSize {
+    pub variants: u64,
+    pub replicas: u64,
+}
+
+/// An amount that grows with the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Scaled {
+    pub base: u64,
+    pub per_variant: u64,
+    pub per_replica: u64,
+}
+
+impl Scaled {
+    #[must_use]
+    pub const fn new(base: u64, per_variant: u64, per_replica: u64) -> Self {
+        Self {
+            base,
+            per_variant,
+            per_replica,
+        }
+    }
+
+    /// The amount for an input of this size.
+    #[must_use]
+    pub fn at(self, size: InputSize) -> u64 {
+        self.base
+            .saturating_add(self.per_variant.saturating_mul(size.variants))
+            .saturating_add(self.per_replica.saturating_mul(size.replicas))
+    }
+}
+
+/// Everything that is limited in a call.
+///
+/// The defaults leave room for a policy in an interpreted language, which executes about a hundred
+/// times the instructions of a compiled one and brings tens of megabytes of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// WebAssembly instructions, and bytes moved by bulk instructions. Deterministic: the budget
+    /// that counts.
+    pub fuel: Scaled,
+    /// Milliseconds of wall clock, behind the fuel; a call is ended within 20 ms after it.
+    pub deadline_ms: Scaled,
+    /// Bytes of linear memory and tables.
+    pub memory_bytes: Scaled,
+    /// Bytes of the answer as the host holds it, without the state.
+    pub result_bytes: Scaled,
+    /// Bytes of the state that a policy may keep for its next call.
+    pub state_bytes: Scaled,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: Scaled::new(1_000_000_000, 2_000_000, 200_000),
+            deadline_ms: Scaled::new(5_000, 10, 1),
+            memory_bytes: Scaled::new(128 * MIB, 64 * KIB, 16 * KIB),
+            result_bytes: Scaled::new(MIB, 64 * KIB, 4 * KIB),
+            state_bytes: Scaled::new(256 * KIB, 16 * KIB, KIB),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_grows_with_variants_and_replicas() {
+        let amount = Scaled::new(100, 10, 1);
+        assert_eq!(amount.at(InputSize::default()), 100);
+        assert_eq!(
+            amount.at(InputSize {
+                variants: 3,
+                replicas: 30
+            }),
+            160
+        );
+    }
+
+    #[test]
+    fn an_absurd_amount_does_not_wrap_round() {
+        let amount = Scaled::new(u64::MAX, u64::MAX, 1);
+        assert_eq!(
+            amount.at(InputSize {
+                variants: 2,
+                replicas: 2
+            }),
+            u64::MAX
+        );
+    }
+}

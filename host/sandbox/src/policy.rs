@@ -1,0 +1,167 @@
+//! A policy that is loaded: what it says of itself, and its roles as the core calls them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use trimtab_contract::Descriptor;
+use trimtab_core::policies::{Analyzer, Digest, Optimizer};
+use wasmtime::component::Linker;
+
+use crate::call::Guest;
+use crate::limits::Limits;
+use crate::load::{Admitted, LoadError};
+use crate::roles::{Loading, SandboxedAnalyzer, SandboxedOptimizer};
+use crate::sandbox::Sandbox;
+
+/// What a component can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    pub analyzer: bool,
+    pub optimizer: bool,
+}
+
+/// A component that was verified, compiled and described.
+#[derive(Clone)]
+pub struct Policy {
+    digest: Digest,
+    size: usize,
+    roles: Roles,
+    descriptor: Descriptor,
+    analyzer: Option<Arc<SandboxedAnalyzer>>,
+    optimizer: Option<Arc<SandboxedOptimizer>>,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.descriptor.name)
+            .field("digest", &self.digest)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// SHA-256 of the component.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Bytes of the component.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.roles
+    }
+
+    /// What it says of itself; the analyzer's word where it is an optimizer too.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The same policy, compiled once, under other limits.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        let analyzer = self
+            .analyzer
+            .as_ref()
+            .map(|role| Arc::new(role.with_limits(limits)));
+        let optimizer = self
+            .optimizer
+            .as_ref()
+            .map(|role| Arc::new(role.with_limits(limits)));
+        Self {
+            analyzer,
+            optimizer,
+            ..self.clone()
+        }
+    }
+
+    /// Its analyzer as the core calls it.
+    #[must_use]
+    pub fn analyzer(&self) -> Option<Arc<dyn Analyzer>> {
+        self.analyzer
+            .clone()
+            .map(|analyzer| analyzer as Arc<dyn Analyzer>)
+    }
+
+    /// Its optimizer as the core calls it.
+    #[must_use]
+    pub fn optimizer(&self) -> Option<Arc<dyn Optimizer>> {
+        self.optimizer
+            .clone()
+            .map(|optimizer| optimizer as Arc<dyn Optimizer>)
+    }
+
+    /// Its analyzer, with calls that say what they used.
+    #[must_use]
+    pub fn sandboxed_analyzer(&self) -> Option<&Arc<SandboxedAnalyzer>> {
+        self.analyzer.as_ref()
+    }
+
+    /// Its optimizer, with calls that say what they used.
+    #[must_use]
+    pub fn sandboxed_optimizer(&self) -> Option<&Arc<SandboxedOptimizer>> {
+        self.optimizer.as_ref()
+    }
+
+    pub(crate) fn new(
+        sandbox: &Sandbox,
+        admitted: &Admitted,
+        size: usize,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
+        let Admitted {
+            component,
+            roles,
+            digest,
+        } = admitted;
+        let instance = Linker::new(sandbox.engine())
+            .instantiate_pre(component)
+            .map_err(|error| LoadError::Invalid {
+                why: format!("{error:#}"),
+            })?;
+        let guest = Guest {
+            runtime: Arc::clone(sandbox.runtime()),
+            instance,
+        };
+        let digest = Digest(format!("sha256:{}", hex::encode(digest)));
+        let guest = Arc::new(guest);
+        let role = Loading {
+            component,
+            guest: &guest,
+            limits,
+            digest: &digest,
+        };
+        let analyzer = roles
+            .analyzer
+            .then(|| SandboxedAnalyzer::load(&role))
+            .transpose()?;
+        let optimizer = roles
+            .optimizer
+            .then(|| SandboxedOptimizer::load(&role))
+            .transpose()?;
+        let descriptor = analyzer
+            .as_ref()
+            .map(Analyzer::descriptor)
+            .or(optimizer.as_ref().map(Optimizer::descriptor))
+            .cloned()
+            .ok_or(LoadError::NoPolicy {
+                exports: Vec::new(),
+            })?;
+        Ok(Self {
+            digest,
+            size,
+            roles: *roles,
+            descriptor,
+            analyzer: analyzer.map(Arc::new),
+            optimizer: optimizer.map(Arc::new),
+        })
+    }
+}

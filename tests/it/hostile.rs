@@ -1,0 +1,5 @@
+//! Policies that misbehave: each has the error that is its own, and harms neither the host nor the
+//! next call.
+
+mod calls;
+mod given;
