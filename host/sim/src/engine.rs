@@ -10,6 +10,8 @@ mod prefix;
 mod schedule;
 mod sequence;
 mod stride;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -212,6 +214,7 @@ impl<'a> Engine<'a> {
         let end = stride.end();
         self.blocks
             .take(self.blocks.needed(self.iteration, stride.iterations));
+        self.evict(self.blocks.free());
         self.iteration += stride.iterations;
         self.held += self.answering * stride.iterations + self.computing;
         self.computing = 0;

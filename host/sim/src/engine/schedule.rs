@@ -55,7 +55,7 @@ impl Engine<'_> {
             self.preempt(now, slot);
             preempted = true;
         }
-        self.evict();
+        self.evict(self.unclaimed());
         preempted
     }
 
@@ -123,11 +123,7 @@ impl Engine<'_> {
         }
         let cached = self.cached(&entry);
         let left = entry.known() - cached;
-        // The sequences that answer have their blocks of this iteration before anybody else.
-        let free = self
-            .blocks
-            .free()
-            .saturating_sub(self.blocks.needed_after(self.iteration));
+        let free = self.unclaimed();
         if (left > *budget && !self.limits.chunked_prefill) || self.room_for(&entry) > free {
             return false;
         }
@@ -169,14 +165,20 @@ impl Engine<'_> {
         let shared = self.prefix.use_blocks(entry.prefix) * self.prefix_block();
         self.blocks
             .take(self.blocks.holding(entry.known() - entry.shared()) + shared);
-        self.evict();
+        self.evict(self.unclaimed());
+    }
+
+    /// Free blocks beyond those of the next iteration: sequences that answer have theirs before
+    /// anybody else.
+    fn unclaimed(&self) -> u64 {
+        let claimed = self.blocks.needed_after(self.iteration);
+        self.blocks.free().saturating_sub(claimed)
     }
 
     /// Cached blocks without a user lie in free blocks, and go as these do.
-    fn evict(&mut self) {
+    pub(super) fn evict(&mut self, free: u64) {
         if self.prefix.has_idle() {
-            let room = self.blocks.free() / self.prefix_block();
-            self.prefix.keep_idle(room);
+            self.prefix.keep_idle(free / self.prefix_block());
         }
     }
 }

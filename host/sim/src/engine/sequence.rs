@@ -124,9 +124,9 @@ impl Sequence<'_> {
 pub(crate) struct Sequences<'a> {
     slots: Vec<Option<Sequence<'a>>>,
     vacant: Vec<u32>,
-    /// Last iteration, slot and order of admission; entries of preempted sequences stay until
+    /// Last iteration, order of admission and slot; entries of preempted sequences stay until
     /// they surface.
-    endings: BinaryHeap<Reverse<(u64, u32, u64)>>,
+    endings: BinaryHeap<Reverse<(u64, u64, u32)>>,
 }
 
 impl<'a> Sequences<'a> {
@@ -157,12 +157,12 @@ impl<'a> Sequences<'a> {
             return;
         };
         sequence.prompt_done = Some(iteration);
-        self.endings.push(Reverse((last, slot, sequence.order)));
+        self.endings.push(Reverse((last, sequence.order, slot)));
     }
 
     /// The iteration in which the next answer ends.
     pub(crate) fn next_ending(&mut self) -> Option<u64> {
-        while let Some(Reverse((iteration, slot, order))) = self.endings.peek().copied() {
+        while let Some(Reverse((iteration, order, slot))) = self.endings.peek().copied() {
             if self
                 .get(slot)
                 .is_some_and(|sequence| sequence.order == order)
@@ -179,7 +179,7 @@ impl<'a> Sequences<'a> {
         if self.next_ending()? != iteration {
             return None;
         }
-        let Reverse((_, slot, _)) = self.endings.pop()?;
+        let Reverse((_, _, slot)) = self.endings.pop()?;
         self.remove(slot)
     }
 
