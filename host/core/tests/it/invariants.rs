@@ -312,9 +312,19 @@ impl View<'_> {
     /// Whether nothing of the role was asked for before, nor may it be at zero, and this is the
     /// cheapest that the plan wants: then one replica of it must run, whatever else is granted.
     fn is_first_of_role(&self) -> bool {
+        let (idle, queued) = (
+            self.seen.idle_seconds,
+            self.seen.pool.workload.queued_requests,
+        );
+        let asleep = self
+            .seen
+            .pool
+            .variants
+            .iter()
+            .all(|v| v.desired_replicas == 0);
         let zero_is_allowed = self.seen.rules.scale_to_zero_after_seconds.is_some()
-            && self.seen.idle_seconds != Some(0.0)
-            && self.seen.pool.workload.queued_requests != Some(3.0);
+            && (idle != Some(0.0) && queued != Some(3.0))
+            && (asleep || idle.is_some() && queued.is_some());
         let of_role = || {
             let variants = self.seen.pool.variants.iter().zip(&self.decided.variants);
             variants.filter(|(v, _)| v.role == self.variant.role && upper(v) > 0)

@@ -167,8 +167,11 @@ fn own_changes_within_the_period_count_against_an_up_limit() {
         (5, -5, &[pods(30, 60)], 40),
         (5, -5, &[percent(200, 60)], 30),
     ] {
-        let mut behavior = Behavior::default();
-        behavior.scale_up = rules(SelectPolicy::Max, policies);
+        let scale_up = rules(SelectPolicy::Max, policies);
+        let behavior = Behavior {
+            scale_up,
+            ..Behavior::default()
+        };
         let history = changed(added, 10);
         assert_eq!(
             history.limit(&behavior, current, 10_000, NOW_MS),
@@ -185,8 +188,11 @@ fn own_changes_within_the_period_count_against_a_down_limit() {
         (100, -30, &[percent(10, 60)], 100),
         (100, -15, &[pods(5, 60)], 100),
     ] {
-        let mut behavior = Behavior::default();
-        behavior.scale_down = rules(SelectPolicy::Max, policies);
+        let scale_down = rules(SelectPolicy::Max, policies);
+        let behavior = Behavior {
+            scale_down,
+            ..Behavior::default()
+        };
         let history = changed(added, 10);
         assert_eq!(
             history.limit(&behavior, current, 0, NOW_MS),
@@ -232,8 +238,11 @@ fn default_growth_doubles_or_adds_four() {
 
 #[test]
 fn growth_is_capped_by_the_step_that_is_set() {
-    let mut behavior = Behavior::default();
-    behavior.scale_up = rules(SelectPolicy::Max, &[pods(8, 15)]);
+    let scale_up = rules(SelectPolicy::Max, &[pods(8, 15)]);
+    let behavior = Behavior {
+        scale_up,
+        ..Behavior::default()
+    };
     assert_eq!(play(&behavior, 2, 15, &[40; 5]), [10, 18, 26, 34, 40]);
 }
 
