@@ -1,0 +1,47 @@
+//! The mix to aim at for one problem, as if nobody else wanted GPUs or money.
+
+use crate::cover::{Answer, Ask};
+use crate::problem::Problem;
+use crate::purse::Purse;
+use crate::worth::Scale;
+
+/// How long and by which measure one problem is searched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) scale: Scale,
+    pub(crate) steps: u32,
+}
+
+/// The cheapest mix that is allowed: one that shrinks nothing and meets the floors, or one that
+/// meets the ceilings. `None` where the floors cannot be met.
+///
+/// Pending replicas count in full here, whatever serves; [`crate::handover`] sees to it that nothing
+/// goes before its replacement serves. So an aim, once taken, stays the best one on the way there.
+pub(crate) fn aim(problem: &Problem, purse: &mut Purse, effort: Effort) -> Answer {
+    let floors = problem.floors();
+    let growth = grow(problem, &floors, purse, effort);
+    let Some(known) = growth.best else {
+        return growth;
+    };
+    let ceilings = problem.ceilings();
+    let any = Ask::any(problem, &ceilings, purse, effort).solve(purse, Some(known));
+    Answer {
+        best: any.best,
+        exact: growth.exact && any.exact,
+    }
+}
+
+/// The cheapest mix that shrinks nothing and supplies what is required.
+pub(crate) fn grow(
+    problem: &Problem,
+    require: &[f64],
+    purse: &mut Purse,
+    effort: Effort,
+) -> Answer {
+    let start = problem.start();
+    if problem.meets(&start, require) {
+        let best = Some(effort.scale.mix(problem, start));
+        return Answer { best, exact: true };
+    }
+    Ask::growth(problem, require, purse, effort).solve(purse, None)
+}
