@@ -145,29 +145,16 @@ fn remember(
         .resize_with(bounds.len(), States::default);
     let mut analyzed = Vec::with_capacity(answers.len());
     for ((position, bound), answer) in bounds.iter().enumerate().zip(answers) {
-        save_state(pool_memory, position, bound, &answer, now_ms);
+        let states = pool_memory.analyzers.get_mut(position);
+        if let Some((states, answerer)) = states.zip(answer.analyzed.call.answered_by.as_ref()) {
+            // A refusal leaves the state as it was.
+            let answered = answer.analyzed.call.refusal.is_none();
+            if let Some(policy) = bound.rungs.get(answerer.rung).filter(|_| answered) {
+                states.save(policy.descriptor(), policy.digest(), answer.state, now_ms);
+            }
+        }
         learned.extend(answer.learned);
         analyzed.push(answer.analyzed);
     }
     analyzed
-}
-
-fn save_state(
-    memory: &mut PoolMemory,
-    position: usize,
-    bound: &Bound<dyn Analyzer>,
-    answer: &Answer,
-    now_ms: u64,
-) {
-    let call = &answer.analyzed.call;
-    let Some(answerer) = call.answered_by.as_ref().filter(|_| call.refusal.is_none()) else {
-        return;
-    };
-    if let (Some(states), Some(policy)) = (
-        memory.analyzers.get_mut(position),
-        bound.rungs.get(answerer.rung),
-    ) {
-        let state = answer.state.clone();
-        states.save(policy.descriptor(), policy.digest(), state, now_ms);
-    }
 }

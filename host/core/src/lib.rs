@@ -4,6 +4,7 @@
 mod analyze;
 mod breaker;
 pub mod decision;
+mod draft;
 mod guard;
 mod knowledge;
 mod ladder;

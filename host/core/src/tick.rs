@@ -1,14 +1,11 @@
 //! One walk along the line: analyze, optimize, guard.
 
-use trimtab_contract::{Refusal, Variant};
-
 use crate::analyze::{Subject, analyze};
-use crate::decision::{
-    Analyzed, Call, Condition, GuardStep, PoolDecision, Rule, VariantDecision, condition,
-};
-use crate::guard::{self, PoolDraft, VariantDraft};
+use crate::decision::{Condition, PoolDecision, VariantDecision, condition};
+use crate::draft::PoolDraft;
+use crate::guard;
 use crate::memory::{Memory, Published, VariantMemory};
-use crate::optimize::{PoolPlan, optimize};
+use crate::optimize::optimize;
 use crate::policies::PoolPolicies;
 use crate::snapshot::{Mode, Snapshot};
 
@@ -27,37 +24,38 @@ pub fn tick(
     let subjects = by_name(snapshot, policies);
     let analyses = analyze(snapshot, &subjects, memory);
     let mut plans = optimize(snapshot, &subjects, &analyses, memory);
-    let mut drafts: Vec<PoolDraft<'_>> = subjects
-        .iter()
-        .zip(&analyses)
-        .zip(&mut plans)
-        .map(|((subject, analyzed), plan)| draft(subject, analyzed, plan))
+    let drafts = subjects.iter().zip(&analyses).zip(&mut plans);
+    let mut drafts: Vec<PoolDraft<'_>> = drafts
+        .map(|((subject, analyzed), plan)| {
+            PoolDraft::new(
+                subject.seen,
+                analyzed,
+                &plan.planned.call,
+                plan.targets.take(),
+            )
+        })
         .collect();
     guard::apply(snapshot, &mut drafts, memory);
     for draft in &mut drafts {
         remember(draft, memory, snapshot.now_ms);
     }
     let settled: Vec<_> = drafts.into_iter().map(PoolDraft::settled).collect();
-    let mut decisions: Vec<(usize, PoolDecision)> = subjects
-        .iter()
-        .zip(analyses)
-        .zip(plans)
-        .zip(settled)
-        .map(|(((subject, analyses), plan), (variants, conditions))| {
-            let seen = subject.seen;
-            let decision = PoolDecision {
-                now_ms: snapshot.now_ms,
-                namespace: seen.pool.namespace.clone(),
-                pool: seen.pool.name.clone(),
-                mode: seen.rules.mode,
-                analyses,
-                plan: plan.planned,
-                variants,
-                conditions,
-            };
-            (subject.position, decision)
-        })
-        .collect();
+    let mut decisions: Vec<(usize, PoolDecision)> = Vec::with_capacity(subjects.len());
+    for (((subject, analyses), plan), (variants, conditions)) in
+        subjects.iter().zip(analyses).zip(plans).zip(settled)
+    {
+        let decision = PoolDecision {
+            now_ms: snapshot.now_ms,
+            namespace: subject.seen.pool.namespace.clone(),
+            pool: subject.seen.pool.name.clone(),
+            mode: subject.seen.rules.mode,
+            analyses,
+            plan: plan.planned,
+            variants,
+            conditions,
+        };
+        decisions.push((subject.position, decision));
+    }
     decisions.sort_by_key(|(position, _)| *position);
     decisions
         .into_iter()
@@ -79,109 +77,6 @@ fn by_name<'a>(snapshot: &'a Snapshot, policies: &'a [PoolPolicies]) -> Vec<Subj
         .collect();
     subjects.sort_by_key(|subject| (&subject.seen.pool.namespace, &subject.seen.pool.name));
     subjects
-}
-
-fn draft<'a>(
-    subject: &Subject<'a>,
-    analyzed: &'a [Analyzed],
-    plan: &mut PoolPlan,
-) -> PoolDraft<'a> {
-    let targets = plan.targets.take();
-    let mut conditions = Vec::new();
-    for analyzed in analyzed {
-        conditions.extend(of_call("analyzer", &analyzed.call));
-    }
-    conditions.extend(of_call("optimizer", &plan.planned.call));
-    let stages: Vec<_> = analyzed
-        .iter()
-        .flat_map(|analyzed| &analyzed.stages)
-        .collect();
-    let held = if stages.is_empty() {
-        Some((condition::NO_ANALYSIS, "no analyzer spoke of this pool"))
-    } else if targets.is_none() {
-        Some((condition::NO_PLAN, "no optimizer planned for this pool"))
-    } else {
-        None
-    };
-    conditions.extend(held.map(|(reason, why)| Condition::new(reason, why)));
-    let mut targets = targets.unwrap_or_default().into_iter();
-    let variants = subject
-        .seen
-        .pool
-        .variants
-        .iter()
-        .map(|variant| draft_variant(variant, targets.next(), held.map(|(_, why)| why)))
-        .collect();
-    let no_lowering = no_lowering(analyzed, &plan.planned.call);
-    PoolDraft {
-        seen: subject.seen,
-        stages,
-        no_lowering,
-        variants,
-        conditions,
-    }
-}
-
-fn draft_variant<'a>(
-    variant: &'a Variant,
-    target: Option<(u32, String)>,
-    held: Option<&str>,
-) -> VariantDraft<'a> {
-    let previous = variant.desired_replicas;
-    let (proposed, reason) = target.map_or((None, String::new()), |(n, why)| (Some(n), why));
-    let hold = |why: &str| GuardStep {
-        rule: Rule::Hold,
-        before: previous,
-        after: previous,
-        why: why.to_owned(),
-    };
-    let decision = VariantDecision {
-        variant: variant.name.clone(),
-        accelerator: variant.accelerator.clone(),
-        role: variant.role,
-        current: variant.current_replicas,
-        previous,
-        proposed,
-        desired: proposed.unwrap_or(previous),
-        published: true,
-        reason,
-        steps: held.map(hold).into_iter().collect(),
-    };
-    VariantDraft {
-        variant,
-        floor: 0,
-        decision,
-    }
-}
-
-/// Why the answers themselves allow no fewer replicas: one that is missing might have objected, and
-/// one that comes from a stand-in may be low for the same reason that the bound version faulted.
-fn no_lowering(analyzed: &[Analyzed], plan: &Call) -> Option<String> {
-    let calls = analyzed.iter().map(|analyzed| ("analyzer", &analyzed.call));
-    let mut calls = calls.chain(std::iter::once(("optimizer", plan)));
-    let (kind, call) = calls.find(|(_, call)| !call.may_lower())?;
-    Some(format!("{kind}: {}", call.outcome()))
-}
-
-/// What an operator should see of a call.
-fn of_call(kind: &str, call: &Call) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    if let Some(rung) = call.faults.first() {
-        let what = rung.fault.as_ref().map_or_else(
-            || "is not called after repeated faults".to_owned(),
-            |fault| format!("faulted: {fault}"),
-        );
-        let message = format!("{kind} {} {what}; {}", rung.digest, call.outcome());
-        conditions.push(Condition::new(condition::POLICY_FAULT, message));
-    }
-    let reason = call.refusal.as_ref().map(|refusal| match refusal {
-        Refusal::Settings(_) => condition::SETTINGS_INVALID,
-        Refusal::InsufficientData(_) => condition::INSUFFICIENT_DATA,
-        Refusal::Internal(_) => condition::POLICY_REFUSED,
-    });
-    conditions
-        .extend(reason.map(|reason| Condition::new(reason, format!("{kind} {}", call.outcome()))));
-    conditions
 }
 
 /// Leaves for the next tick what was published, and notes where somebody else has changed a count.

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PoolDraft;
 use crate::decision::Rule;
+use crate::draft::PoolDraft;
 use crate::memory::PoolMemory;
 use crate::snapshot::{Behavior, ScalingPolicyKind, ScalingRules, SelectPolicy};
 

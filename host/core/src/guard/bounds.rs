@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use trimtab_contract::Role;
 
-use super::{PoolDraft, VariantDraft};
 use crate::decision::{Rule, condition};
+use crate::draft::{PoolDraft, VariantDraft};
 use crate::snapshot::PoolSnapshot;
 
 /// Keeps each count between minimum and maximum; where these contradict, the minimum wins.

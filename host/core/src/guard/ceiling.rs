@@ -11,8 +11,8 @@
 
 use trimtab_contract::{Capacity, Stage};
 
-use super::{PoolDraft, VariantDraft};
 use crate::decision::Rule;
+use crate::draft::{PoolDraft, VariantDraft, role_name};
 
 /// Relative; sums of capacities are not exact.
 const TOLERANCE: f64 = 1e-9;
@@ -112,13 +112,13 @@ fn cheapest_first<'a>(variants: &[VariantDraft<'_>], stage: &'a Stage) -> Vec<&'
 }
 
 fn why(stage: &Stage, counted: Counted, supplied: f64, needed: f64) -> String {
-    let (role, unit) = (stage.role, &stage.unit);
+    let (role, unit) = (role_name(stage.role), &stage.unit);
     match counted {
         Counted::Asked => {
-            format!("stage {role:?} must keep {needed:.6} {unit}; this leaves {supplied:.6}")
+            format!("stage `{role}` must keep {needed:.2} {unit}, with this it has {supplied:.2}")
         }
         Counted::Serving => format!(
-            "stage {role:?} must keep {needed:.6} {unit} until what replaces it serves; this leaves {supplied:.6}"
+            "stage `{role}` must keep {needed:.2} {unit} until what replaces it serves, with this it has {supplied:.2}"
         ),
     }
 }

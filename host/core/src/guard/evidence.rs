@@ -3,8 +3,8 @@
 
 use trimtab_contract::Replica;
 
-use super::{PoolDraft, VariantDraft};
 use crate::decision::{Rule, condition};
+use crate::draft::{PoolDraft, VariantDraft};
 use crate::snapshot::{PoolRules, PoolSnapshot};
 
 pub(super) fn apply(pool: &mut PoolDraft<'_>) {

@@ -1,7 +1,7 @@
 //! Last rule: who only watches publishes nothing, and who is paused holds.
 
-use super::PoolDraft;
 use crate::decision::Rule;
+use crate::draft::PoolDraft;
 use crate::snapshot::Mode;
 
 pub(super) fn apply(pool: &mut PoolDraft<'_>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use trimtab_contract::{Analysis, Capacity, Knowledge, Note, Plan, Pool, Request, Stage};
 
+use crate::draft::role_name;
 use crate::policies::{CallError, Fault, FaultKind};
 
 /// Longest text of a note, reason or unit, in bytes. An operator reads them in a terminal.
@@ -23,7 +24,10 @@ pub(crate) fn check_analysis(analysis: &Analysis, pool: &Pool) -> Check {
     let mut roles = BTreeSet::new();
     for stage in &analysis.stages {
         if !roles.insert(stage.role) {
-            return Err(invalid(format!("two stages for role {:?}", stage.role)));
+            return Err(invalid(format!(
+                "two stages for role `{}`",
+                role_name(stage.role)
+            )));
         }
         check_stage(stage, pool)?;
     }
@@ -49,7 +53,7 @@ pub(crate) fn check_analysis(analysis: &Analysis, pool: &Pool) -> Check {
 }
 
 fn check_stage(stage: &Stage, pool: &Pool) -> Check {
-    let of = format_args!("stage {:?}", stage.role).to_string();
+    let of = format!("stage `{}`", role_name(stage.role));
     amount(&of, "demand", stage.demand)?;
     amount(&of, "floor", stage.floor)?;
     amount(&of, "ceiling", stage.ceiling)?;
@@ -83,8 +87,8 @@ fn check_capacity(of: &str, stage: &Stage, capacity: &Capacity, pool: &Pool) -> 
     };
     if variant.role != stage.role {
         return Err(invalid(format!(
-            "{of}: variant {index} has role {:?}",
-            variant.role
+            "{of}: variant {index} has role `{}`",
+            role_name(variant.role)
         )));
     }
     amount(of, "per-replica", capacity.per_replica)?;

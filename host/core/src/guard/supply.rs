@@ -10,12 +10,15 @@
 
 use std::collections::BinaryHeap;
 
-use super::PoolDraft;
+use trimtab_contract::Variant;
+
 use crate::decision::{Rule, condition};
+use crate::draft::PoolDraft;
 use crate::snapshot::{Mode, Snapshot};
 
 mod bid;
 mod ledger;
+mod report;
 
 use bid::Bid;
 use ledger::{Ledger, Price, Shortage};
@@ -23,7 +26,9 @@ use ledger::{Ledger, Price, Shortage};
 /// Growth of one variant beyond what is settled.
 struct Claim<'a> {
     pool: usize,
-    variant: usize,
+    /// Position in its pool.
+    position: usize,
+    variant: &'a Variant,
     /// Replicas that need no grant: desired before, or demanded by a floor.
     settled: u32,
     granted: u32,
@@ -36,7 +41,7 @@ struct Claim<'a> {
 
 pub(super) fn apply<'a>(snapshot: &'a Snapshot, pools: &mut [PoolDraft<'a>]) {
     let mut ledger = Ledger::open(snapshot, pools);
-    ledger.report(pools);
+    report::report(&ledger, pools);
     let mut claims = claims(pools, &ledger);
     grant(pools, &mut claims, &mut ledger);
     for claim in &claims {
@@ -50,12 +55,13 @@ fn claims<'a>(pools: &[PoolDraft<'a>], ledger: &Ledger<'a>) -> Vec<Claim<'a>> {
         if pool.seen.rules.mode == Mode::Paused {
             continue;
         }
-        for (variant, draft) in pool.variants.iter().enumerate() {
+        for (position, draft) in pool.variants.iter().enumerate() {
             let settled = draft.previous().max(draft.floor);
             if draft.desired() > settled {
                 claims.push(Claim {
                     pool: index,
-                    variant,
+                    position,
+                    variant: draft.variant,
                     settled,
                     granted: settled,
                     wanted: draft.desired(),
@@ -70,11 +76,8 @@ fn claims<'a>(pools: &[PoolDraft<'a>], ledger: &Ledger<'a>) -> Vec<Claim<'a>> {
 
 /// Grants whole claims where all of them fit together, else one replica at a time.
 fn grant<'a>(pools: &[PoolDraft<'_>], claims: &mut [Claim<'a>], ledger: &mut Ledger<'a>) {
-    if ledger.covers(
-        claims
-            .iter()
-            .map(|claim| (claim.price, claim.gpu_replicas(pools), claim.growth())),
-    ) {
+    let asked = claims.iter();
+    if ledger.covers(asked.map(|claim| (claim.price, claim.gpu_replicas(), claim.growth()))) {
         claims
             .iter_mut()
             .for_each(|claim| claim.granted = claim.wanted);
@@ -98,7 +101,7 @@ fn grant<'a>(pools: &[PoolDraft<'_>], claims: &mut [Claim<'a>], ledger: &mut Led
             bids.push(fresh);
             continue;
         }
-        match ledger.take(claim.price, claim.next_needs_gpus(pools)) {
+        match ledger.take(claim.price, claim.next_needs_gpus()) {
             Ok(()) => {
                 claim.granted += 1;
                 need.grant(claim);
@@ -116,43 +119,33 @@ impl Claim<'_> {
         self.wanted - self.granted
     }
 
-    fn current(&self, pools: &[PoolDraft<'_>]) -> u32 {
-        pools
-            .get(self.pool)
-            .and_then(|pool| pool.variants.get(self.variant))
-            .map_or(0, |draft| draft.variant.current_replicas)
-    }
-
     /// Replicas still wanted that do not hold GPUs already.
-    fn gpu_replicas(&self, pools: &[PoolDraft<'_>]) -> u32 {
-        self.wanted
-            .saturating_sub(self.granted.max(self.current(pools)))
+    fn gpu_replicas(&self) -> u32 {
+        let held = self.granted.max(self.variant.current_replicas);
+        self.wanted.saturating_sub(held)
     }
 
-    fn next_needs_gpus(&self, pools: &[PoolDraft<'_>]) -> bool {
-        self.granted >= self.current(pools)
+    fn next_needs_gpus(&self) -> bool {
+        self.granted >= self.variant.current_replicas
     }
 }
 
 /// Writes a claim's outcome into the draft.
 fn settle(pools: &mut [PoolDraft<'_>], claim: &Claim<'_>, ledger: &Ledger<'_>) {
-    let Some(shortage) = claim.shortage else {
-        return;
-    };
-    let Some(pool) = pools.get_mut(claim.pool) else {
-        return;
-    };
-    let Some(draft) = pool.variants.get_mut(claim.variant) else {
+    let pool = pools.get_mut(claim.pool);
+    let Some((pool, shortage)) = pool.zip(claim.shortage) else {
         return;
     };
     let (rule, reason) = match shortage {
         Shortage::Gpus => (Rule::Gpus, condition::GPUS_SHORT),
         Shortage::Money => (Rule::Budget, condition::BUDGET_REACHED),
     };
-    let why = ledger.explain(shortage, draft.variant);
-    draft.set(rule, claim.granted, why.clone());
-    let name = &draft.variant.name;
+    let why = ledger.explain(shortage, claim.variant);
     let (granted, wanted) = (claim.granted - claim.settled, claim.wanted - claim.settled);
+    let name = &claim.variant.name;
     let message = format!("`{name}`: {granted} of {wanted} more replicas granted; {why}");
+    if let Some(draft) = pool.variants.get_mut(claim.position) {
+        draft.set(rule, claim.granted, why);
+    }
     pool.condition(reason, message);
 }

@@ -178,6 +178,8 @@ fn shaped(pool: &Pool) -> Vec<Stage> {
         for (capacity, unit) in stage.capacities.iter_mut().zip([1.0, 0.4, 2.5]) {
             capacity.per_replica = unit * f64::from(1 + capacity.variant % 2);
         }
+        // A variant of which the analyzer knows nothing.
+        stage.capacities.truncate(2);
         stage.demand = 2.0 * pool.workload.request_rate.unwrap_or(0.0);
         stage.floor = stage.demand * (1.0 + position as f64 / 4.0);
         stage.ceiling = stage.floor * 1.3;

@@ -71,6 +71,21 @@ fn states_come_back_and_survive_a_swap_and_a_restart() {
 }
 
 #[test]
+fn a_refusal_leaves_the_state_as_it_was() {
+    let seen = snapshot(vec![pool("a", vec![variant("v", 1)])]);
+    let mut memory = Memory::default();
+    calls_so_far(&seen, counting("1"), &mut memory);
+    let answer = |_: &Context, _: &Pool, _: &[Replica], _: &[Knowledge]| Err(refused());
+    let refusing: Arc<dyn Analyzer> = Arc::new(Fake::new("counting", "1", answer));
+    let _ = tick(
+        &seen,
+        &[policies(&refusing, &counting_optimizer())],
+        &mut memory,
+    );
+    assert_eq!(calls_so_far(&seen, counting("1"), &mut memory), (1.0, 1));
+}
+
+#[test]
 fn another_pool_has_another_state() {
     let seen = snapshot(vec![pool("a", vec![variant("v", 1)])]);
     let mut memory = Memory::default();

@@ -83,15 +83,15 @@ fn numbers_of_a_stage_must_be_amounts() {
 #[test]
 fn a_stage_must_be_of_its_pool() {
     let message = analysis_fault(|answer, _| answer.stages[0].capacities[1].variant = 9);
-    assert_eq!(message, "stage Both: variant 9 does not exist");
+    assert_eq!(message, "stage `both`: variant 9 does not exist");
     let message = analysis_fault(|answer, _| answer.stages[0].capacities[1].variant = 2);
-    assert_eq!(message, "stage Both: variant 2 has role Decode");
+    assert_eq!(message, "stage `both`: variant 2 has role `decode`");
     let message = analysis_fault(|answer, _| answer.stages[0].capacities[1].variant = 0);
-    assert_eq!(message, "stage Both: two capacities of variant 0");
+    assert_eq!(message, "stage `both`: two capacities of variant 0");
     let message = analysis_fault(|answer, _| answer.stages[1] = answer.stages[0].clone());
-    assert_eq!(message, "two stages for role Both");
+    assert_eq!(message, "two stages for role `both`");
     let message = analysis_fault(|answer, _| answer.stages[0].floor = 1.0);
-    assert_eq!(message, "stage Both: floor 1 is above ceiling 0");
+    assert_eq!(message, "stage `both`: floor 1 is above ceiling 0");
 }
 
 #[test]

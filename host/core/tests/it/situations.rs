@@ -3,7 +3,7 @@
 use trimtab_contract::Role;
 use trimtab_core::decision::{Rule, condition};
 use trimtab_core::memory::Memory;
-use trimtab_core::snapshot::{Behavior, Mode, ScalingPolicy, ScalingPolicyKind};
+use trimtab_core::snapshot::{Behavior, Mode, ScalingPolicy, ScalingPolicyKind, SelectPolicy};
 use trimtab_core::tick::tick;
 
 use crate::fleet::*;
@@ -129,6 +129,40 @@ fn the_window_is_waited_for_before_the_rate_counts() {
     }];
     let decided = play(behavior, 10, 60, &[10, 2, 2, 2, 2, 2, 2, 2]);
     assert_eq!(decided, [10, 10, 10, 10, 10, 9, 8, 7]);
+}
+
+#[test]
+fn own_growth_within_the_period_counts_against_the_next() {
+    let decided = play(Behavior::default(), 1, 5, &[100; 5]);
+    assert_eq!(decided, [5, 5, 5, 10, 10]);
+}
+
+#[test]
+fn bounds_hold_at_once_whatever_the_behavior_says() {
+    let mut disabled = Behavior::default();
+    disabled.scale_down.select_policy = SelectPolicy::Disabled;
+    disabled.scale_up.select_policy = SelectPolicy::Disabled;
+    let mut stabilized = Behavior::default();
+    stabilized.scale_up.stabilization_window_seconds = 300;
+    for behavior in [disabled, stabilized] {
+        let mut bounded = variant("v", 4);
+        let mut memory = Memory::default();
+        let mut counts = Vec::new();
+        for (min, max) in [(0, 9), (6, 9), (0, 2)] {
+            (bounded.min_replicas, bounded.max_replicas) = (min, max);
+            let mut seen = snapshot(vec![pool("a", vec![bounded.clone()])]);
+            seen.pools[0].rules.behavior = Some(behavior.clone());
+            let policies = [policies(&content(), &plans(|_, _| 4))];
+            let decisions = tick(&seen, &policies, &mut memory);
+            let decision = &decisions[0].variants[0];
+            assert!(
+                decision.steps.iter().all(|step| step.rule == Rule::Bounds),
+                "{decision:?}"
+            );
+            counts.push(decision.desired);
+        }
+        assert_eq!(counts, [4, 6, 2]);
+    }
 }
 
 #[test]

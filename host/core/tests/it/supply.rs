@@ -95,6 +95,25 @@ fn among_equal_needs_the_cheaper_variant_grows() {
 }
 
 #[test]
+fn a_siblings_growth_lessens_the_need() {
+    let two = pool("a", vec![variant("x", 0), variant("y", 0)]);
+    let mut seen = snapshot(vec![two, pool("b", vec![variant("v", 0)])]);
+    for pool in &mut seen.pools {
+        pool.rules.scale_to_zero_after_seconds = Some(0.0);
+    }
+    seen.inventory = Some(vec![gpus("H100", 2, 2)]);
+    let shape = |pool: &Pool, stage: &mut Stage| {
+        stage.demand = 4.0;
+        stage.floor = if pool.name == "a" { 2.0 } else { 1.6 };
+        stage.ceiling = stage.floor;
+    };
+    assert_eq!(
+        desired(&decide_with(&seen, shape, |_, _| 2)),
+        [vec![1, 0], vec![1]]
+    );
+}
+
+#[test]
 fn two_ticks_do_not_grant_the_same_gpu() {
     let mut asked = variant("v", 1);
     asked.desired_replicas = 3;

@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use trimtab_contract::Stage;
 
 use super::Claim;
-use crate::guard::PoolDraft;
+use crate::draft::PoolDraft;
 use crate::snapshot::Mode;
 
 /// A claim's call for its next replica; the greatest is served first.
@@ -73,7 +73,7 @@ impl Need {
         let count = self
             .0
             .get_mut(claim.pool)
-            .and_then(|pool| pool.get_mut(claim.variant));
+            .and_then(|pool| pool.get_mut(claim.position));
         if let Some(count) = count {
             *count = claim.granted;
         }
@@ -87,11 +87,10 @@ impl Need {
         index: usize,
     ) -> Option<Bid> {
         let pool = pools.get(claim.pool)?;
-        let draft = pool.variants.get(claim.variant)?;
         Some(Bid {
             class: Class::of(pool),
             unmet: unmet(pool, self.0.get(claim.pool)?, claim),
-            cost: draft.variant.cost,
+            cost: claim.variant.cost,
             outstanding: outstanding(claim),
             claim: index,
         })
@@ -103,7 +102,7 @@ impl Need {
 fn unmet(pool: &PoolDraft<'_>, counts: &[u32], claim: &Claim<'_>) -> f64 {
     let knows = |stage: &&&Stage| {
         let mut capacities = stage.capacities.iter();
-        capacities.any(|capacity| capacity.variant as usize == claim.variant)
+        capacities.any(|capacity| capacity.variant as usize == claim.position)
     };
     let stages = pool.stages.iter().filter(knows);
     stages
@@ -122,7 +121,7 @@ fn lacking(stage: &Stage, counts: &[u32], claim: &Claim<'_>) -> f64 {
     for capacity in &stage.capacities {
         let count = counts.get(capacity.variant as usize).copied().unwrap_or(0);
         supply += capacity.per_replica * f64::from(count);
-        helps |= capacity.variant as usize == claim.variant && capacity.per_replica > 0.0;
+        helps |= capacity.variant as usize == claim.position && capacity.per_replica > 0.0;
     }
     let scale = if stage.demand > 0.0 {
         stage.demand

@@ -4,42 +4,41 @@ use std::collections::BTreeMap;
 
 use trimtab_contract::Variant;
 
-use crate::decision::condition;
-use crate::guard::{PoolDraft, VariantDraft};
+use crate::draft::{PoolDraft, VariantDraft};
 use crate::snapshot::{Mode, Snapshot};
 
 /// Accelerator of a variant whose nodes are not known.
-const UNRESOLVED: &str = "unresolved";
+pub(super) const UNRESOLVED: &str = "unresolved";
 
 /// Relative; sums of costs are not exact.
-const TOLERANCE: f64 = 1e-9;
+pub(super) const TOLERANCE: f64 = 1e-9;
 
 /// What is free, and what is spent already.
 pub(super) struct Ledger<'a> {
     /// By accelerator; `None` where the inventory is unknown.
-    gpus: Option<BTreeMap<&'a str, Gpus>>,
+    pub(super) gpus: Option<BTreeMap<&'a str, Gpus>>,
     /// Whether any accelerator has a quota: then a variant without a known one is granted nothing.
     quotas: bool,
-    money: Option<Money>,
+    pub(super) money: Option<Money>,
 }
 
 /// GPUs of one accelerator.
 #[derive(Clone, Copy, Default)]
-struct Gpus {
-    total: u64,
+pub(super) struct Gpus {
+    pub(super) total: u64,
     free: u64,
     /// What all floors together hold.
-    floors: u64,
+    pub(super) floors: u64,
 }
 
 /// Costs per hour.
 #[derive(Clone, Copy)]
-struct Money {
-    budget: f64,
+pub(super) struct Money {
+    pub(super) budget: f64,
     /// What was desired before and what the floors demand.
-    settled: f64,
+    pub(super) settled: f64,
     /// What all floors together cost.
-    floors: f64,
+    pub(super) floors: f64,
     left: f64,
 }
 
@@ -215,75 +214,11 @@ impl<'a> Ledger<'a> {
             }
         }
     }
-
-    /// Conditions that hold whether or not anything grows.
-    pub(super) fn report(&self, pools: &mut [PoolDraft<'_>]) {
-        let over_budget = self.money.and_then(Money::over_budget);
-        for pool in pools {
-            if let Some(message) = &over_budget {
-                pool.condition(condition::OVER_BUDGET, message.as_str());
-            }
-            self.report_gpus(pool);
-        }
-    }
-
-    fn report_gpus(&self, pool: &mut PoolDraft<'_>) {
-        let with_gpus = || {
-            pool.seen
-                .pool
-                .variants
-                .iter()
-                .filter(|v| v.gpus_per_replica > 0)
-        };
-        let Some(gpus) = &self.gpus else {
-            if with_gpus().next().is_some() {
-                let message = "the GPU inventory is not known; growth goes on without it";
-                pool.condition(condition::INVENTORY_UNKNOWN, message);
-            }
-            return;
-        };
-        let accelerators: std::collections::BTreeSet<&str> = with_gpus()
-            .map(|variant| variant.accelerator.as_str())
-            .collect();
-        for accelerator in accelerators {
-            if accelerator == UNRESOLVED {
-                let message = "the accelerator of a variant is not known";
-                pool.condition(condition::ACCELERATOR_UNRESOLVED, message);
-            } else if let Some(gpus) = gpus
-                .get(accelerator)
-                .filter(|gpus| gpus.floors > gpus.total)
-            {
-                let message = format!(
-                    "minimum counts need {} GPUs of `{accelerator}`, there are {}",
-                    gpus.floors, gpus.total
-                );
-                pool.condition(condition::OVER_BUDGET, message);
-            }
-        }
-    }
 }
 
 impl Money {
     fn affords(self, cost: f64) -> bool {
         cost <= self.left + self.budget.abs() * TOLERANCE
-    }
-
-    fn over_budget(self) -> Option<String> {
-        let budget = self.budget;
-        if self.settled <= budget * (1.0 + TOLERANCE) {
-            return None;
-        }
-        Some(if self.floors > budget {
-            format!(
-                "minimum counts cost {:.2} per hour, the budget is {budget:.2}",
-                self.floors
-            )
-        } else {
-            format!(
-                "what is asked for costs {:.2} per hour, the budget is {budget:.2}",
-                self.settled
-            )
-        })
     }
 }
 
