@@ -16,6 +16,14 @@ pub struct Process {
     pub output: Lengths,
 }
 
+impl Process {
+    /// The most that the rates can add up to, in requests per second.
+    #[must_use]
+    pub fn highest_rate(&self) -> f64 {
+        self.patterns.iter().map(Pattern::highest).sum()
+    }
+}
+
 /// A rate over time. Rates are requests per second.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pattern {
@@ -75,7 +83,7 @@ pub fn generate(process: &Process, duration_seconds: f64, seed: u64) -> Vec<Arri
         .iter()
         .map(|pattern| Curve::new(pattern, duration_seconds, &mut turns))
         .collect();
-    let highest: f64 = process.patterns.iter().map(Pattern::highest).sum();
+    let highest = process.highest_rate();
     let mut arrivals = Vec::new();
     for at_seconds in candidates(highest, duration_seconds, stream(seed, 0)) {
         let rate: f64 = curves.iter().map(|curve| curve.rate(at_seconds)).sum();

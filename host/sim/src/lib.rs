@@ -1,5 +1,6 @@
 //! A simulated fleet that serves request traces, driven by the same engine as a real one.
 
+pub mod capacity;
 pub mod catalogue;
 pub mod controller;
 mod engine;
@@ -8,11 +9,13 @@ mod fleet;
 mod ledger;
 mod measure;
 pub mod generate;
+pub mod mix;
 pub mod outcome;
 mod quantile;
 mod random;
 mod router;
 pub mod run;
+pub mod scenario;
 pub mod spec;
 #[cfg(test)]
 mod testing;

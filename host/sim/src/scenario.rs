@@ -1,0 +1,145 @@
+//! Scenario files: read, checked, and resolved into what a simulation runs on.
+
+mod check;
+mod defaults;
+mod error;
+pub mod file;
+mod fleet;
+mod for_trace;
+mod resolve;
+mod schema;
+mod workload;
+
+use std::path::{Path, PathBuf};
+
+pub use error::ScenarioError;
+use file::{PolicyEntry, ScenarioFile};
+pub use resolve::Overrides;
+pub use schema::schema;
+
+/// What runs without arguments.
+pub const BUILT_IN: &str = include_str!("../scenarios/built-in.yaml");
+
+/// Scenarios that have a name instead of a file.
+const NAMED: [(&str, &str); 2] = [
+    ("built-in", BUILT_IN),
+    ("day", include_str!("../scenarios/day.yaml")),
+];
+
+/// A scenario, not yet resolved.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub file: ScenarioFile,
+    /// What errors call it: the file's path, or its built-in name.
+    name: String,
+    /// Where relative paths start.
+    directory: PathBuf,
+}
+
+/// A policy that a scenario names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyChoice {
+    /// `builtin:NAME`, or the path of a component; from where the process runs.
+    pub reference: String,
+    /// JSON document.
+    pub settings: String,
+}
+
+impl Scenario {
+    /// Two models, three accelerators, a day in two hours, and a burst.
+    ///
+    /// # Errors
+    /// None, as long as a test of this crate reads it.
+    pub fn built_in() -> Result<Self, ScenarioError> {
+        Self::parse("built-in", BUILT_IN, Path::new(""))
+    }
+
+    /// A built-in scenario by its name, or a file.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] where there is no such scenario, or it is not of the format.
+    pub fn open(reference: &str) -> Result<Self, ScenarioError> {
+        if let Some((name, text)) = NAMED.iter().find(|(name, _)| *name == reference) {
+            return Self::parse(name, text, Path::new(""));
+        }
+        let path = Path::new(reference);
+        let text = fs_err::read_to_string(path).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound {
+                let known = Self::names().collect();
+                return ScenarioError::Unknown {
+                    name: reference.to_owned(),
+                    known,
+                };
+            }
+            ScenarioError::Read {
+                file: path.to_owned(),
+                source,
+            }
+        })?;
+        Self::parse(reference, &text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Of the built-in scenarios.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, _)| *name)
+    }
+
+    /// From YAML. `name` is what errors call it; relative paths start at `directory`.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Format`] with the field's path, line and column.
+    pub fn parse(name: &str, yaml: &str, directory: &Path) -> Result<Self, ScenarioError> {
+        let file = read_yaml(yaml).map_err(|(path, problem)| ScenarioError::Format {
+            name: name.to_owned(),
+            path,
+            problem,
+        })?;
+        Ok(Self {
+            file,
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// The analyzer of every pool.
+    #[must_use]
+    pub fn analyzer(&self) -> PolicyChoice {
+        self.choice(&self.file.policies.analyzer, "builtin:queueing-analyzer")
+    }
+
+    /// The optimizer of every pool.
+    #[must_use]
+    pub fn optimizer(&self) -> PolicyChoice {
+        self.choice(&self.file.policies.optimizer, "builtin:cost-optimizer")
+    }
+
+    fn choice(&self, entry: &PolicyEntry, otherwise: &str) -> PolicyChoice {
+        let named = entry.policy.as_deref().unwrap_or(otherwise);
+        let reference = if named.starts_with("builtin:") {
+            named.to_owned()
+        } else {
+            self.directory.join(named).to_string_lossy().into_owned()
+        };
+        let settings = serde_json::Value::Object(entry.settings.clone()).to_string();
+        PolicyChoice {
+            reference,
+            settings,
+        }
+    }
+}
+
+/// The file, or the path of the bad field and what is wrong with it, with line and column.
+fn read_yaml(yaml: &str) -> Result<ScenarioFile, (String, String)> {
+    let mut path = String::new();
+    let read = serde_saphyr::with_deserializer_from_str(yaml, |from| {
+        serde_path_to_error::deserialize(from).map_err(|error| {
+            path = error.path().to_string();
+            error.into_inner()
+        })
+    });
+    // Without the excerpt of the file: an error is one line.
+    read.map_err(|error| (path, error.without_snippet().to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Why a scenario is refused.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::trace::TraceError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    #[error("scenario {} cannot be read", file.display())]
+    Read {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Not YAML, or not of the format. `path` is empty where the whole file is meant.
+    #[error("{name}{}: {problem}", at(path))]
+    Format {
+        name: String,
+        path: String,
+        problem: String,
+    },
+    /// Of the format, and still not possible.
+    #[error("{name}: {path}: {problem}")]
+    Field {
+        name: String,
+        path: String,
+        problem: String,
+    },
+    #[error("{name}: {path}: the trace is refused")]
+    Trace {
+        name: String,
+        path: String,
+        #[source]
+        source: TraceError,
+    },
+    /// Neither a file nor a built-in.
+    #[error(
+        "scenario `{name}` is neither a file nor built in; built in are: {}",
+        known.join(", ")
+    )]
+    Unknown {
+        name: String,
+        known: Vec<&'static str>,
+    },
+}
+
+fn at(path: &str) -> String {
+    if path.is_empty() || path == "." {
+        String::new()
+    } else {
+        format!(": {path}")
+    }
+}

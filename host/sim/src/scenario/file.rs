@@ -1,0 +1,187 @@
+//! The scenario file's format. What is written here is its documentation: the JSON Schema shows it.
+
+mod fleet;
+mod workload;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use trimtab_core::snapshot::{Behavior, Mode};
+
+pub use self::fleet::*;
+pub use self::workload::*;
+use super::defaults;
+
+/// A simulated fleet and what it serves.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ScenarioFile {
+    pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// Of everything random: arrivals, start-up times, faults.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+    /// Requests arrive until here. Without it: as long as the longest trace.
+    pub duration_seconds: Option<f64>,
+    /// How long requests that have arrived are waited for after that.
+    #[serde(default = "defaults::drain_seconds")]
+    pub drain_seconds: f64,
+    #[serde(default)]
+    pub timing: TimingEntry,
+    /// Accelerators beside those of the catalogue, or other figures for those.
+    #[serde(default)]
+    pub accelerators: BTreeMap<String, AcceleratorEntry>,
+    /// Models beside those of the catalogue, or other figures for those.
+    #[serde(default)]
+    pub models: BTreeMap<String, ModelEntry>,
+    /// GPUs by accelerator. An accelerator that is not listed has none; without any inventory
+    /// there is no end of them.
+    pub inventory: Option<BTreeMap<String, u32>>,
+    /// Cost per hour that all pools together may reach.
+    pub budget_per_hour: Option<f64>,
+    #[serde(default)]
+    pub policies: PoliciesEntry,
+    /// At least one.
+    pub pools: Vec<PoolEntry>,
+    #[serde(default)]
+    pub faults: Vec<FaultEntry>,
+    /// Baselines to run beside it.
+    #[serde(default)]
+    pub compare: Vec<Baseline>,
+}
+
+/// The control loop's clocks.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TimingEntry {
+    /// Between decisions.
+    pub tick_seconds: f64,
+    /// Between scrapes of a replica's metrics.
+    pub scrape_seconds: f64,
+    /// Between the HPA's looks at the wanted count.
+    pub actuation_seconds: f64,
+}
+
+/// Who decides.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PoliciesEntry {
+    pub analyzer: PolicyEntry,
+    pub optimizer: PolicyEntry,
+}
+
+/// A policy and its settings.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PolicyEntry {
+    /// `builtin:NAME`, or the path of a component, from the scenario file. Without it: the
+    /// built-in one.
+    pub policy: Option<String>,
+    /// As the policy's own schema says.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One model, the variants that serve it, and what it serves.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PoolEntry {
+    pub name: String,
+    #[serde(default = "defaults::namespace")]
+    pub namespace: String,
+    /// Of the catalogue, or of `models`.
+    pub model: String,
+    pub objective: ObjectiveEntry,
+    #[serde(default)]
+    pub rules: RulesEntry,
+    pub workload: WorkloadEntry,
+    /// At least one.
+    pub variants: Vec<VariantEntry>,
+}
+
+/// What the pool's users were promised.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ObjectiveEntry {
+    /// Time to first token.
+    pub ttft_seconds: Option<f64>,
+    /// Mean time between a request's output tokens.
+    pub itl_seconds: Option<f64>,
+    /// Share of requests that must meet both, below 1.
+    #[serde(default = "defaults::percentile")]
+    pub percentile: f64,
+    /// 1 is the most important.
+    #[serde(default = "defaults::priority")]
+    pub priority: u32,
+    /// Output tokens per second to be able to serve, even while less arrives.
+    pub throughput: Option<f64>,
+}
+
+/// What the guard holds the pool to.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RulesEntry {
+    /// `enforce`, `observe` or `paused`.
+    #[schemars(with = "ModeSchema")]
+    pub mode: Mode,
+    /// Seconds without requests after which the pool may go to zero. Without it: never.
+    pub scale_to_zero_after_seconds: Option<f64>,
+    /// As an HPA's `spec.behavior`, in its own camel case. Without it: none.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub behavior: Option<Behavior>,
+    /// Measurements older than this are stale: nothing shrinks on them.
+    pub max_metrics_age_seconds: f64,
+}
+
+/// [`Mode`] for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ModeSchema {
+    Enforce,
+    Observe,
+    Paused,
+}
+
+/// Something that goes wrong. Pools and variants are named.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum FaultEntry {
+    /// The oldest serving replica dies; its requests go back to the router.
+    ReplicaDies {
+        at_seconds: f64,
+        pool: String,
+        variant: String,
+    },
+    /// The next start after this time fails when it would have served.
+    StartFails {
+        at_seconds: f64,
+        pool: String,
+        variant: String,
+    },
+    /// No metrics of the pool are scraped.
+    MetricsVanish {
+        from_seconds: f64,
+        until_seconds: f64,
+        pool: String,
+    },
+}
+
+/// What a run can be compared with.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The cheapest constant fleet that meets the objective.
+    Static,
+    /// HPA v2 on waiting and running requests.
+    Hpa,
+    /// Perfect foresight.
+    Oracle,
+}
