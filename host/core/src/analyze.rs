@@ -6,7 +6,7 @@ use trimtab_contract::{Context, Knowledge};
 use crate::decision::Analyzed;
 use crate::guard::shape;
 use crate::ladder::climb;
-use crate::memory::{Memory, PoolMemory};
+use crate::memory::Memory;
 use crate::policies::{Analyzer, Bound, PoolPolicies};
 use crate::snapshot::{PoolSnapshot, Snapshot};
 use crate::state::States;
