@@ -5,11 +5,16 @@ use std::fmt;
 /// Why a model has no answer. The caller decides; nothing here panics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ModelError {
-    /// A parameter is not a finite number in the range that it must lie in.
-    Invalid { what: &'static str, value: f64 },
+    /// A parameter is not a number in the range in which the models hold.
+    Invalid {
+        what: &'static str,
+        value: f64,
+        least: f64,
+        most: f64,
+    },
     /// No steady state at this rate: it is not positive, or more than the replica can serve.
     RateOutOfRange { rate: f64, max: f64 },
-    /// The target cannot be met even by a replica that serves one request at a time.
+    /// The target is missed however little arrives.
     TargetUnreachable {
         what: &'static str,
         target: f64,
@@ -20,9 +25,17 @@ pub enum ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid { what, value } => write!(f, "{what} is out of range: {value}"),
+            Self::Invalid {
+                what,
+                value,
+                least,
+                most,
+            } => write!(f, "{what} must be {least:e} to {most:e}, is {value}"),
             Self::RateOutOfRange { rate, max } => {
-                write!(f, "rate {rate} requests/s is outside of 0 to {max}")
+                write!(
+                    f,
+                    "rate must be above 0 and at most {max} requests/s, is {rate}"
+                )
             }
             Self::TargetUnreachable { what, target, best } => {
                 write!(
@@ -36,20 +49,21 @@ impl fmt::Display for ModelError {
 
 impl std::error::Error for ModelError {}
 
-/// `value` if it is finite and not negative.
-pub(crate) fn not_negative(what: &'static str, value: f64) -> Result<f64, ModelError> {
-    if value.is_finite() && value >= 0.0 {
+/// `value` if it lies in `least..=most`; a NaN lies nowhere.
+pub(crate) fn within(
+    what: &'static str,
+    value: f64,
+    least: f64,
+    most: f64,
+) -> Result<f64, ModelError> {
+    if value >= least && value <= most {
         Ok(value)
     } else {
-        Err(ModelError::Invalid { what, value })
-    }
-}
-
-/// `value` if it is finite and greater than zero.
-pub(crate) fn positive(what: &'static str, value: f64) -> Result<f64, ModelError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(value)
-    } else {
-        Err(ModelError::Invalid { what, value })
+        Err(ModelError::Invalid {
+            what,
+            value,
+            least,
+            most,
+        })
     }
 }

@@ -4,15 +4,26 @@
 //! WebAssembly; the same arguments give the same answer.
 
 pub mod accelerators;
+pub mod chain;
+mod distribution;
 pub mod error;
+mod filter;
+mod first_token;
+mod gaps;
+pub mod forecast;
 pub mod hysteresis;
 pub mod iteration;
 pub mod matrix;
 pub mod model_name;
+pub mod plain;
 pub mod queue;
+mod search;
 pub mod sizing;
+mod steady;
 pub mod tail;
 pub mod tracking;
+mod waiting;
+mod work;
 
 pub use error::ModelError;
 pub use iteration::{Batch, Iteration, Lengths, Role, Spread};

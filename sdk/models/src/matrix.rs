@@ -48,3 +48,50 @@ pub fn outer(v: &Vector3, w: &Vector3) -> Matrix3 {
 pub fn trace(m: &Matrix3) -> f64 {
     m[0] + m[4] + m[8]
 }
+
+/// The vector `x` for which each row's product with it is the right side (Cramer's rule); not
+/// finite where the rows are dependent.
+#[must_use]
+pub fn solve(rows: [Vector3; 3], right: Vector3) -> Vector3 {
+    let [a, b, c] = rows;
+    let (bc, ca, ab) = (cross(&b, &c), cross(&c, &a), cross(&a, &b));
+    let determinant = dot(&a, &bc);
+    std::array::from_fn(|at| {
+        (right[0] * bc[at] + right[1] * ca[at] + right[2] * ab[at]) / determinant
+    })
+}
+
+fn cross(a: &Vector3, b: &Vector3) -> Vector3 {
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn solution_meets_every_row() {
+        let rows = [[2.0, -1.0, 0.5], [0.0, 3.0, 1.0], [1.0, 1.0, -4.0]];
+        let right = [1.0, -2.0, 7.0];
+        let x = solve(rows, right);
+        for (row, right) in rows.iter().zip(right) {
+            assert!((dot(row, &x) - right).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn products_agree_with_those_done_by_hand() {
+        let m = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0];
+        assert_eq!(apply(&m, &[1.0, 0.0, -1.0]), [-2.0, -2.0, -3.0]);
+        assert_eq!(
+            multiply(&m, &diagonal([1.0, 2.0, 3.0])),
+            [1.0, 4.0, 9.0, 4.0, 10.0, 18.0, 7.0, 16.0, 30.0]
+        );
+        assert_eq!(transpose(&transpose(&m)), m);
+        assert_eq!(trace(&outer(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0])), 32.0);
+    }
+}

@@ -1,20 +1,30 @@
-//! A replica in its steady state at a rate of arrivals.
+//! A replica in its steady state at a rate of arrivals: the model that sizes and tracks.
+//!
+//! This is not WVA's queue (that one is [`crate::plain`]) but a model of what an engine with
+//! continuous batching and chunked prefill does, checked against a simulation of it: see
+//! [`crate::steady`] for the maths and the crate's tests for how far it is off.
 
-use crate::error::{ModelError, not_negative, positive};
+use crate::error::{ModelError, within};
+use crate::first_token::FirstToken;
+use crate::gaps::mean_gap;
 use crate::iteration::{Batch, Iteration, Lengths, Role};
+use crate::steady::Steady;
+use crate::waiting::{Waiting, max_rate};
+use crate::work::Work;
 
 /// One replica that serves requests of one kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Replica {
-    pub(crate) role: Role,
-    pub(crate) iteration: Iteration,
-    pub(crate) lengths: Lengths,
-    pub(crate) batch: Batch,
+    work: Work,
+    batch: Batch,
+    max_rate: f64,
 }
 
-/// What a replica does at a rate. Times are means.
+/// What a replica does at a rate. Times are means, over requests or over tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Operation {
+    /// Requests that arrive per second.
+    pub rate: f64,
     /// Requests finished per second.
     pub throughput: f64,
     /// From arrival to the last token.
@@ -23,14 +33,22 @@ pub struct Operation {
     pub wait_seconds: f64,
     /// Requests in the batch.
     pub concurrency: f64,
-    /// From the place in the batch to the first token.
+    /// From there to the first token: the rest of the running iteration, and those that compute the
+    /// prompt. In the decode role, to the first step.
     pub prefill_seconds: f64,
-    /// Between two output tokens.
+    /// Between two output tokens, over tokens. In the prefill role, what a gap would be.
     pub itl_seconds: f64,
-    /// From arrival to the first token.
+    /// From arrival to the first token: wait and prefill.
     pub ttft_seconds: f64,
     /// Share of the batch's places that are taken.
     pub utilisation: f64,
+}
+
+/// Everything that is known of a replica at a rate; what a tail is made of.
+pub(crate) struct State {
+    pub(crate) steady: Steady,
+    pub(crate) first: FirstToken,
+    pub(crate) waiting: Waiting,
 }
 
 impl Replica {
@@ -42,7 +60,9 @@ impl Replica {
         Self::in_role(Role::Both, iteration, lengths, batch)
     }
 
-    /// A replica that does the part of a request that `role` says.
+    /// A replica that does the part of a request that `role` says. A prefill replica has no gaps to
+    /// judge; a decode replica computes no prompt, its KV tokens arrive, and its requests have got
+    /// their first token already.
     ///
     /// # Errors
     /// [`ModelError::Invalid`] where a parameter is not finite or out of its range.
@@ -52,26 +72,61 @@ impl Replica {
         lengths: Lengths,
         batch: Batch,
     ) -> Result<Self, ModelError> {
-        positive("iteration base", iteration.base_seconds)?;
-        not_negative("iteration time per token", iteration.token_seconds)?;
-        not_negative("iteration time per KV token", iteration.kv_token_seconds)?;
-        not_negative("input tokens", lengths.input_tokens)?;
-        not_negative("cached input tokens", lengths.cached_tokens)?;
-        positive("output tokens", lengths.output_tokens)?;
-        positive("sequences of a batch", f64::from(batch.max_sequences))?;
-        positive("tokens of a batch", f64::from(batch.max_batched_tokens))?;
+        within(
+            "iteration base in seconds",
+            iteration.base_seconds,
+            1e-9,
+            1e6,
+        )?;
+        within(
+            "iteration time per token in seconds",
+            iteration.token_seconds,
+            0.0,
+            1e3,
+        )?;
+        within(
+            "iteration time per KV token in seconds",
+            iteration.kv_token_seconds,
+            0.0,
+            1e3,
+        )?;
+        within("input tokens", lengths.input_tokens, 0.0, 1e9)?;
+        within(
+            "cached input tokens",
+            lengths.cached_tokens,
+            0.0,
+            lengths.input_tokens,
+        )?;
+        within("output tokens", lengths.output_tokens, 1e-9, 1e9)?;
+        within("spread of input tokens", lengths.spread.input, 0.0, 10.0)?;
+        within("spread of output tokens", lengths.spread.output, 0.0, 10.0)?;
+        within(
+            "sequences of a batch",
+            f64::from(batch.max_sequences),
+            1.0,
+            1e9,
+        )?;
+        within(
+            "tokens of a batch",
+            f64::from(batch.max_batched_tokens),
+            1.0,
+            1e9,
+        )?;
+        if let Some(tokens) = batch.kv_capacity_tokens {
+            within("KV capacity in tokens", tokens as f64, 1.0, 1e15)?;
+        }
+        let work = Work::new(role, &iteration, &lengths);
         Ok(Self {
-            role,
-            iteration,
-            lengths,
+            work,
             batch,
+            max_rate: max_rate(&work, &batch),
         })
     }
 
-    /// Largest rate, in requests per second, that has a steady state.
+    /// Largest rate, in requests per second, that has a steady state within the batch's limits.
     #[must_use]
     pub fn max_rate(&self) -> f64 {
-        1.0 / self.work()
+        self.max_rate
     }
 
     /// The steady state at `rate` requests per second.
@@ -79,36 +134,48 @@ impl Replica {
     /// # Errors
     /// [`ModelError::RateOutOfRange`] unless `0 < rate ≤ max_rate`.
     pub fn at(&self, rate: f64) -> Result<Operation, ModelError> {
-        let max = self.max_rate();
-        if !(rate > 0.0 && rate < max) {
+        let max = self.max_rate;
+        if !(rate > 0.0 && rate <= max) {
             return Err(ModelError::RateOutOfRange { rate, max });
         }
-        let gaps = self.lengths.output_tokens - 1.0;
-        let itl = self.iteration.base_seconds / (1.0 - rate * self.work());
-        let prefill = itl + self.iteration.token_seconds * self.lengths.input_tokens;
-        let concurrency = rate * (gaps * itl + prefill);
+        let state = self.state(rate);
+        let wait = state.waiting.chance * state.waiting.mean;
+        let itl = mean_gap(&self.work, &state.steady, &self.batch);
+        let prefill = state.first.mean;
+        let decoding = self.work.gaps * itl;
+        let throughput = rate * (1.0 - state.waiting.refused);
+        let concurrency = throughput * (prefill + decoding);
         Ok(Operation {
-            throughput: rate,
-            response_seconds: prefill + gaps * itl,
-            wait_seconds: 0.0,
+            rate,
+            throughput,
+            response_seconds: wait + prefill + decoding,
+            wait_seconds: wait,
             concurrency,
             prefill_seconds: prefill,
             itl_seconds: itl,
-            ttft_seconds: prefill,
-            utilisation: concurrency / f64::from(self.batch.max_sequences),
+            ttft_seconds: wait + prefill,
+            utilisation: (concurrency / f64::from(self.batch.max_sequences)).min(1.0),
         })
     }
 
-    /// Time of the engine that one request takes beyond the base of its iterations.
-    fn work(&self) -> f64 {
-        let Lengths {
-            input_tokens,
-            output_tokens,
-            cached_tokens,
-            ..
-        } = self.lengths;
-        let computed = input_tokens - cached_tokens + output_tokens;
-        let held = (input_tokens + output_tokens / 2.0) * output_tokens;
-        self.iteration.token_seconds * computed + self.iteration.kv_token_seconds * held
+    /// The state at a rate that is taken to lie within `0 < rate ≤ max_rate`.
+    pub(crate) fn state(&self, rate: f64) -> State {
+        let rate = rate.clamp(f64::MIN_POSITIVE.sqrt(), self.max_rate);
+        let steady = Steady::at(&self.work, rate);
+        let first = FirstToken::new(&self.work, &steady, &self.batch);
+        let waiting = Waiting::new(&self.work, &steady, &self.batch, &first);
+        State {
+            steady,
+            first,
+            waiting,
+        }
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
     }
 }

@@ -1,8 +1,15 @@
-//! The tail: from means to what a percentile of requests sees.
+//! The tail: what share of requests a bound leaves out, and what a percentile of them sees.
+//!
+//! Predicted by the model from the spread of lengths (see [`crate::first_token`] and
+//! [`crate::gaps`]), then stretched by what observation taught.
 
+use crate::distribution::Mixture;
+use crate::gaps::Gaps;
 use crate::queue::{Operation, Replica};
+use crate::search::Bracket;
+use crate::waiting::Waiting;
 
-/// How percentiles are predicted: by the model, times what observation taught.
+/// How observed percentiles compare with predicted ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tail {
     /// Observed percentile of TTFT over the predicted one; 1 until learned.
@@ -11,12 +18,18 @@ pub struct Tail {
     pub itl_factor: f64,
 }
 
-/// TTFT and per-request mean ITL at a percentile.
+/// TTFT, and a request's mean ITL, at a percentile of requests. In seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantiles {
     pub ttft_seconds: f64,
     pub itl_seconds: f64,
 }
+
+/// Factors are kept within this; what lies beyond says that the model is wrong, not its tail.
+const FACTORS: (f64, f64) = (0.5, 3.0);
+
+/// Share of an observation's surprise that a factor takes over.
+const LEARNED_SHARE: f64 = 0.1;
 
 impl Tail {
     /// The model's own prediction, nothing learned yet.
@@ -28,29 +41,117 @@ impl Tail {
         }
     }
 
-    /// What `percentile` (inside 0..1) of requests stays below.
+    /// What the share `percentile` (inside 0..1) of requests stays below, in an operation of this
+    /// replica.
     #[must_use]
     pub fn quantiles(
         &self,
-        _replica: &Replica,
+        replica: &Replica,
         operation: &Operation,
-        _percentile: f64,
+        percentile: f64,
     ) -> Quantiles {
+        let percentile = percentile.clamp(1e-6, 1.0 - 1e-6);
+        let tails = Tails::new(replica, operation.rate);
         Quantiles {
-            ttft_seconds: 3.0 * operation.ttft_seconds * self.ttft_factor,
-            itl_seconds: 1.3 * operation.itl_seconds * self.itl_factor,
+            ttft_seconds: self.ttft_factor * tails.ttft_quantile(percentile),
+            itl_seconds: self.itl_factor * tails.itl_quantile(percentile),
         }
     }
 
     /// Moves the factors towards observed percentiles over what [`Tail::prior`] predicts for the
-    /// operation in which they were observed.
+    /// rate at which they were observed.
     pub fn learn(&mut self, predicted: &Quantiles, ttft: Option<f64>, itl: Option<f64>) {
-        let towards = |factor: &mut f64, observed: Option<f64>, predicted: f64| {
-            if let Some(observed) = observed.filter(|o| o.is_finite() && *o > 0.0) {
-                *factor = (*factor + 0.1 * (observed / predicted - *factor)).clamp(0.5, 3.0);
-            }
-        };
-        towards(&mut self.ttft_factor, ttft, predicted.ttft_seconds);
-        towards(&mut self.itl_factor, itl, predicted.itl_seconds);
+        learn_factor(&mut self.ttft_factor, ttft, predicted.ttft_seconds);
+        learn_factor(&mut self.itl_factor, itl, predicted.itl_seconds);
     }
+}
+
+fn learn_factor(factor: &mut f64, observed: Option<f64>, predicted: f64) {
+    let Some(ratio) = observed.map(|seconds| seconds / predicted) else {
+        return;
+    };
+    if ratio.is_finite() && ratio > 0.0 {
+        let (least, most) = FACTORS;
+        let ratio = ratio.clamp(least, most);
+        *factor = (*factor + LEARNED_SHARE * (ratio - *factor)).clamp(least, most);
+    }
+}
+
+/// The distributions of TTFT and of the mean gap at one rate.
+pub(crate) struct Tails {
+    first: Mixture,
+    /// Mean of `first`.
+    prompt_seconds: f64,
+    waiting: Waiting,
+    gaps: Option<Gaps>,
+    /// Mean gap, where a percentile search starts.
+    gap: f64,
+}
+
+impl Tails {
+    pub(crate) fn new(replica: &Replica, rate: f64) -> Self {
+        let state = replica.state(rate);
+        let work = replica.work();
+        let first = state.first.distribution(work);
+        let gaps = (work.gaps > 0.0).then(|| Gaps::new(work, &state.steady, replica.batch()));
+        Self {
+            first,
+            prompt_seconds: state.first.mean,
+            waiting: state.waiting,
+            gaps,
+            gap: state.steady.gap,
+        }
+    }
+
+    /// Share of requests whose first token comes later than this.
+    pub(crate) fn ttft_above(&self, seconds: f64) -> f64 {
+        let waited = (seconds - self.prompt_seconds).max(0.0);
+        let by_waiting = self.waiting.above(waited);
+        let otherwise = (1.0 - self.waiting.chance) * self.first.above(seconds);
+        let of_waiting = (self.waiting.chance - by_waiting) * self.first.above(seconds);
+        (by_waiting + otherwise + of_waiting).min(1.0)
+    }
+
+    /// Share of requests whose mean gap is longer than this.
+    pub(crate) fn itl_above(&self, seconds: f64) -> f64 {
+        self.gaps.as_ref().map_or(0.0, |gaps| gaps.above(seconds))
+    }
+
+    /// Share of requests that are turned away or preempted.
+    pub(crate) fn failed(&self) -> f64 {
+        self.waiting.refused.max(self.waiting.preempted)
+    }
+
+    fn ttft_quantile(&self, percentile: f64) -> f64 {
+        quantile(self.prompt_seconds, percentile, |x| self.ttft_above(x))
+    }
+
+    /// The mean gap where no request has one.
+    fn itl_quantile(&self, percentile: f64) -> f64 {
+        match &self.gaps {
+            Some(gaps) => quantile(self.gap, percentile, |x| gaps.above(x)),
+            None => self.gap,
+        }
+    }
+}
+
+/// Where `above` falls to `1 − percentile`, searched from `start` on.
+fn quantile(start: f64, percentile: f64, above: impl Fn(f64) -> f64) -> f64 {
+    // In logarithms the tail is nearly straight.
+    let surplus = |x: f64| (above(x).max(1e-12) / (1.0 - percentile)).ln();
+    let first = (start, surplus(start));
+    let factor = if first.1 > 0.0 { 1.4 } else { 1.0 / 1.4 };
+    let mut near = first;
+    for _ in 0..60 {
+        let far = (near.0 * factor, surplus(near.0 * factor));
+        if (far.1 > 0.0) != (first.1 > 0.0) {
+            let bracket = Bracket {
+                low: near,
+                high: far,
+            };
+            return bracket.crossing(1e-4, surplus);
+        }
+        near = far;
+    }
+    near.0
 }
