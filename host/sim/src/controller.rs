@@ -1,6 +1,6 @@
 //! Who decides in a run: Trimtab's engine, or a baseline beside it.
 
-use trimtab_core::decision::PoolDecision;
+use trimtab_core::decision::{PoolDecision, VariantDecision};
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::PoolPolicies;
 use trimtab_core::snapshot::Snapshot;
@@ -28,7 +28,10 @@ impl Engine {
     /// `policies` stands beside the spec's pools, position by position.
     #[must_use]
     pub fn new(policies: Vec<PoolPolicies>) -> Self {
-        Self { policies, memory: Memory::default() }
+        Self {
+            policies,
+            memory: Memory::default(),
+        }
     }
 }
 
@@ -37,8 +40,17 @@ impl Controller for Engine {
         let decisions = tick(snapshot, &self.policies, &mut self.memory);
         let desired = decisions
             .iter()
-            .map(|pool| pool.variants.iter().map(|variant| variant.desired).collect())
+            .map(|pool| pool.variants.iter().map(asked).collect())
             .collect();
         Counts { desired, decisions }
+    }
+}
+
+/// A count that is not published is shown, and changes nothing.
+const fn asked(variant: &VariantDecision) -> u32 {
+    if variant.published {
+        variant.desired
+    } else {
+        variant.previous
     }
 }

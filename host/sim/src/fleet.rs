@@ -7,6 +7,8 @@
 mod gpus;
 mod replica;
 mod startup;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,8 @@
 
 mod histogram;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use trimtab_contract::{Replica as Observed, Workload};
 

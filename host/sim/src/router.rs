@@ -7,6 +7,8 @@
 //! since its blocks are wanted for the next.
 
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use self::naive::{Times, naive};
 use super::*;
 use crate::spec::Arrival;
-use crate::testing::{ITERATION, arrival, variant};
+use crate::testing::{ITERATION, arrival, poisson, variant};
 
 /// Arrivals go in and boundaries pass in order of time, as the run does it.
 fn drive<'a>(engine: &mut Engine<'a>, arrivals: &'a [Arrival], part: Part) -> Times {
@@ -170,10 +170,41 @@ fn a_lone_request_takes_its_iterations() {
     assert!((times.finished[0] - 1.0 - prompt - token(101.0) - token(102.0)).abs() < 1e-12);
 }
 
+/// Waiting time of the M/D/1 queue: `ρ D / (2 (1 − ρ))` (Pollaczek–Khinchine).
+#[test]
+fn one_at_a_time_is_the_m_d_1_queue() {
+    let limits = Limits {
+        max_sequences: 1,
+        ..limits()
+    };
+    let service = 0.006 + 1000.0 * (32e-6 + 0.05e-6);
+    for utilization in [0.3, 0.6, 0.8] {
+        let mut arrivals = poisson(9, utilization / service, 4000.0, 1, 1);
+        for arrival in &mut arrivals {
+            (arrival.input_tokens, arrival.output_tokens) = (1000, 1);
+        }
+        let times = drive(&mut Engine::new(limits), &arrivals, Part::Whole);
+        let waits = times
+            .finished
+            .iter()
+            .zip(&arrivals)
+            .map(|(end, arrival)| end - arrival.at_seconds - service);
+        let mean = waits.sum::<f64>() / arrivals.len() as f64;
+        let expected = utilization * service / (2.0 * (1.0 - utilization));
+        assert!(
+            (mean / expected - 1.0).abs() < 0.03,
+            "{utilization}: {mean} for {expected}"
+        );
+    }
+}
+
 #[test]
 fn the_latest_gives_way_when_blocks_run_out() {
     let arrivals = [arrival(0.0, 160, 200), arrival(0.1, 160, 200)];
-    let limits = Limits { blocks: 30, ..limits() };
+    let limits = Limits {
+        blocks: 30,
+        ..limits()
+    };
     let times = drive(&mut Engine::new(limits), &arrivals, Part::Whole);
     assert_eq!(times.preemptions, 1);
     // It begins again when the other has ended, with the tokens that it had answered computed anew.
