@@ -9,6 +9,28 @@ use trimtab_sdk::{Context, Limits, Optimizer as _, Request, Role, Variant};
 #[path = "../tests/it/fleet.rs"]
 mod fleet;
 
+/// A pool of six variants whose supply costs nearly the same, in two units: hard to search.
+fn hard_pool(number: usize) -> Request {
+    let offers = [
+        ("a", 10.0, 100.0),
+        ("b", 5.01, 50.0),
+        ("c", 2.51, 25.0),
+        ("d", 7.49, 75.0),
+        ("e", 3.33, 33.0),
+        ("f", 1.26, 12.5),
+    ];
+    let variants = offers
+        .iter()
+        .map(|(name, cost, _)| fleet::variant(name, *cost))
+        .collect();
+    let floor = 3_000.5 + number as f64;
+    let stages = [1.0, 7.3].map(|scale| {
+        let supply = offers.map(|(_, _, supply)| scale * supply);
+        fleet::stage(Role::Both, scale * floor, scale * floor, &supply)
+    });
+    fleet::request(&format!("pool-{number}"), variants, stages.into())
+}
+
 /// A pool whose floor and ceiling are these shares of what runs.
 fn pool(number: usize, floor: f64, ceiling: f64) -> Request {
     let offers = [("h100", 4.1, 8.7), ("a100", 2.3, 4.4), ("l40s", 1.1, 1.9)];
@@ -29,12 +51,6 @@ fn pool(number: usize, floor: f64, ceiling: f64) -> Request {
 }
 
 fn measure(criterion: &mut Criterion) {
-    let context = Context {
-        now: 0,
-        period: 15.0,
-        settings: String::new(),
-        state: Vec::new(),
-    };
     let few = fleet::gpus(&[("h100", 300), ("a100", 300), ("l40s", 300)]);
     let cases: [(&str, f64, f64, &Limits); 4] = [
         ("in_band", 0.9, 1.1, &fleet::PLENTY),
@@ -43,19 +59,37 @@ fn measure(criterion: &mut Criterion) {
         ("short", 1.5, 1.8, &few),
     ];
     for (name, floor, ceiling, limits) in cases {
-        let mut group = criterion.benchmark_group(name);
-        for n_pools in [1, 100, 1_000] {
-            let requests: Vec<Request> = (0..n_pools).map(|n| pool(n, floor, ceiling)).collect();
-            group.bench_with_input(
-                BenchmarkId::from_parameter(n_pools),
-                &requests,
-                |bencher, requests| {
-                    bencher.iter(|| CostOptimizer::optimize(&context, black_box(requests), limits));
-                },
-            );
-        }
-        group.finish();
+        compare(criterion, name, limits, |number| {
+            pool(number, floor, ceiling)
+        });
     }
+    compare(criterion, "hard", &fleet::PLENTY, hard_pool);
+}
+
+fn compare(
+    criterion: &mut Criterion,
+    name: &str,
+    limits: &Limits,
+    pool: impl Fn(usize) -> Request,
+) {
+    let context = Context {
+        now: 0,
+        period: 15.0,
+        settings: String::new(),
+        state: Vec::new(),
+    };
+    let mut group = criterion.benchmark_group(name);
+    for n_pools in [1, 100, 1_000] {
+        let requests: Vec<Request> = (0..n_pools).map(&pool).collect();
+        group.bench_with_input(
+            BenchmarkId::from_parameter(n_pools),
+            &requests,
+            |bencher, all| {
+                bencher.iter(|| CostOptimizer::optimize(&context, black_box(all), limits));
+            },
+        );
+    }
+    group.finish();
 }
 
 criterion_group! {

@@ -4,6 +4,7 @@
     reason = "the search's inner loop; every index counts the problem's choices or bars"
 )]
 
+use crate::bars::Bars;
 use crate::cover::Ask;
 
 /// The relaxed problem for each depth of the search, that is, for what is left to choose once the
@@ -40,8 +41,8 @@ pub(crate) struct Rest {
 
 impl Bound {
     /// `order` holds positions in the problem's choices, the first to be fixed first.
-    pub(crate) fn new(ask: &Ask, order: &[usize]) -> Self {
-        let n_bars = ask.require.len();
+    pub(crate) fn new(ask: &Ask, bars: &Bars, order: &[usize]) -> Self {
+        let n_bars = bars.len();
         let mut bound = Self {
             n_bars,
             segments: (0..n_bars)
@@ -51,7 +52,7 @@ impl Bound {
             rests: vec![Rest::default(); (order.len() + 1) * n_bars],
         };
         for (depth, position) in order.iter().enumerate().rev() {
-            bound.add(ask, depth, *position);
+            bound.add(ask, bars, depth, *position);
         }
         for segments in &mut bound.segments {
             segments.sort_unstable_by(|one, other| {
@@ -63,11 +64,11 @@ impl Bound {
         bound
     }
 
-    fn add(&mut self, ask: &Ask, depth: usize, position: usize) {
+    fn add(&mut self, ask: &Ask, bars: &Bars, depth: usize, position: usize) {
         let choice = &ask.problem.choices[position];
         let (low, high) = (ask.lower[position], ask.upper[position]);
         self.base[depth] = self.base[depth + 1] + ask.scale.cost(choice, low);
-        for (bar, supply) in choice.supply.iter().copied().enumerate() {
+        for (bar, supply) in bars.supply(position).iter().copied().enumerate() {
             let later = self.rests[(depth + 1) * self.n_bars + bar];
             self.rests[depth * self.n_bars + bar] = Rest {
                 least: later.least + supply * f64::from(low),
@@ -99,47 +100,46 @@ impl Bound {
     /// Least that the variants from `depth` on cost while they supply what is `missing`.
     pub(crate) fn cost(&self, depth: usize, missing: &[f64]) -> f64 {
         let dearest = (0..self.n_bars)
-            .map(|bar| self.fill(bar, depth, missing[bar]).cost)
+            .map(|bar| self.fill(bar, depth, missing[bar]))
             .fold(0.0, f64::max);
         self.base[depth] + dearest
     }
 
-    /// Replicas, beyond its lower count, that the variant at `depth` has in the relaxed optimum of
-    /// the bar that costs the most there. `supply` is what one replica of it supplies.
-    pub(crate) fn guess(&self, depth: usize, missing: &[f64], supply: &[f64]) -> f64 {
-        let dearest = (0..self.n_bars)
-            .map(|bar| (bar, self.fill(bar, depth, missing[bar])))
-            .max_by(|one, other| one.1.cost.total_cmp(&other.1.cost));
-        match dearest {
-            Some((bar, filled)) if supply[bar] > 0.0 => filled.first / supply[bar],
-            _ => 0.0,
+    /// Supply, beyond its lower count, of the variant at `depth` in the relaxed optimum of the only
+    /// bar.
+    pub(crate) fn share(&self, depth: usize, missing: f64) -> f64 {
+        let mut needed = missing - self.rest(depth)[0].least;
+        let mut share = 0.0;
+        for segment in self.segments[0]
+            .iter()
+            .filter(|segment| segment.depth >= depth)
+        {
+            if needed <= 0.0 {
+                break;
+            }
+            share += if segment.depth == depth {
+                segment.supply.min(needed)
+            } else {
+                0.0
+            };
+            needed -= segment.supply;
         }
+        share
     }
 
-    /// Supplies what is missing in one bar from the cheapest segments from `depth` on.
-    fn fill(&self, bar: usize, depth: usize, missing: f64) -> Filled {
+    /// Cost of what is missing in one bar, from the cheapest segments from `depth` on.
+    fn fill(&self, bar: usize, depth: usize, missing: f64) -> f64 {
         let mut needed = missing - self.rest(depth)[bar].least;
-        let mut filled = Filled {
-            cost: 0.0,
-            first: 0.0,
-        };
+        let mut cost = 0.0;
         for segment in &self.segments[bar] {
             if needed <= 0.0 {
                 break;
             }
             if segment.depth >= depth {
-                let supply = segment.supply.min(needed);
-                filled.cost += segment.price * supply;
-                filled.first += if segment.depth == depth { supply } else { 0.0 };
-                needed -= supply;
+                cost += segment.price * segment.supply.min(needed);
+                needed -= segment.supply;
             }
         }
-        filled
+        cost
     }
-}
-
-struct Filled {
-    cost: f64,
-    /// Supply from the variant at the depth itself.
-    first: f64,
 }

@@ -14,7 +14,8 @@ pub(crate) struct Story<'a> {
     mix: String,
     /// The bar that is the hardest to meet.
     bar: Option<&'a Bar<'a>>,
-    supply: f64,
+    /// E.g. "8 × h100 + 2 × l40s supplies 126, floor 118 requests/s".
+    balance: String,
     in_need: bool,
 }
 
@@ -29,12 +30,17 @@ impl<'a> Story<'a> {
             .min_by(|(one, (now, _)), (other, (other_now, _))| {
                 (*now / one.ceiling).total_cmp(&(*other_now / other.ceiling))
             });
+        let mix = describe(problem, aim);
+        let balance = hardest.map_or_else(String::new, |(bar, (_, supply))| {
+            let (supply, floor) = (figure(supply), figure(bar.stage.floor));
+            format!("{mix} supplies {supply}, floor {floor} {}", bar.stage.unit)
+        });
         Self {
             problem,
             aim,
-            mix: describe(problem, aim),
+            mix,
             bar: hardest.map(|(bar, _)| bar),
-            supply: hardest.map_or(0.0, |(_, (_, supply))| supply),
+            balance,
             in_need: !problem.meets(&start, &problem.floors()),
         }
     }
@@ -63,8 +69,7 @@ impl<'a> Story<'a> {
             pending => format!("; {pending} pending"),
         };
         if count == choice.start {
-            let (supply, floor) = (figure(self.supply), figure(bar.stage.floor));
-            return format!("{mix} supplies {supply}, floor {floor} {unit}{pending}");
+            return format!("{}{pending}", self.balance);
         }
         match self.in_need {
             true => format!(

@@ -21,6 +21,7 @@ use crate::worth::Scale;
 
 mod aim;
 mod allocate;
+mod bars;
 mod bound;
 mod claim;
 mod cover;
@@ -31,6 +32,7 @@ mod improve;
 mod joint;
 mod problem;
 mod purse;
+mod search;
 mod settings;
 mod worth;
 

@@ -1,7 +1,7 @@
 //! The search against an enumeration of all mixes.
 
 use proptest::prelude::*;
-use trimtab_sdk::{Limits, Request, Role};
+use trimtab_sdk::{Limits, Request, Role, Variant};
 
 use super::*;
 use crate::aim::{aim, grow};
@@ -39,6 +39,38 @@ fn cases() -> impl Strategy<Value = Case> {
         );
         (prop::collection::vec(row, n_variants), bounds, limits).prop_map(case)
     })
+}
+
+/// Two or three variants with prices and capacities as they come, up to two dozen of each.
+fn larger_cases() -> impl Strategy<Value = Case> {
+    let row = (100_u32..=900, 1.0..9.0, 0_u32..=12);
+    (
+        prop::collection::vec(row, 2..=3),
+        0.2..1.2,
+        1.0..1.3,
+        prop::option::of(0.9..1.1),
+    )
+        .prop_map(|(rows, load, band, second)| {
+            let supply: Vec<f64> = rows.iter().map(|row| row.1).collect();
+            let floor = load * supply.iter().sum::<f64>() * 12.0;
+            let variants = rows.iter().zip(["c", "a", "b"]).map(|(row, name)| {
+                let variant = fleet::variant(name, f64::from(row.0));
+                Variant {
+                    max_replicas: 24,
+                    ..fleet::running(row.2, variant)
+                }
+            });
+            let other: Vec<f64> = supply.iter().rev().copied().collect();
+            let mut stages = vec![fleet::stage(Role::Both, floor, floor * band, &supply)];
+            stages.extend(second.map(|share| {
+                fleet::stage(Role::Both, floor * share, floor * share * band, &other)
+            }));
+            let request = fleet::request("pool", variants.collect(), stages);
+            Case {
+                request,
+                limits: fleet::PLENTY,
+            }
+        })
 }
 
 type Row = ((u32, u32, usize), (u32, u32, u32), Vec<u32>);
@@ -119,7 +151,7 @@ fn is_allowed(case: &Case, counts: &[u32]) -> bool {
         .iter()
         .zip(counts)
         .any(|(v, count)| *count < v.desired_replicas);
-    let growth = |v: &trimtab_sdk::Variant, count: u32| count.saturating_sub(v.desired_replicas);
+    let growth = |v: &Variant, count: u32| count.saturating_sub(v.desired_replicas);
     let supplied = case.request.stages.iter().all(|stage| {
         let supply: f64 = stage
             .capacities
@@ -203,6 +235,21 @@ proptest! {
             with_problem(case, |problem, purse| aim(problem, purse, EFFORT).best.map(|m| m.counts))
         };
         prop_assert_eq!(counts(&case), counts(&turned));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_allowed_mix_of_many_replicas_is_better(case in larger_cases()) {
+        with_problem(&case, |problem, purse| {
+            let answer = aim(problem, purse, EFFORT);
+            prop_assert!(answer.exact);
+            let found = answer.best.map(|mix| (mix.worth.cost as u64 / 1_000_000, mix.worth.changes));
+            prop_assert_eq!(found, oracle(&case));
+            Ok(())
+        })?;
     }
 }
 

@@ -9,5 +9,6 @@
 mod fleet;
 mod planning;
 mod properties;
+mod scarcity;
 mod situations;
 mod vectors;
