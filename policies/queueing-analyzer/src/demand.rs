@@ -170,25 +170,27 @@ fn served(servers: &[Server<'_>]) -> Option<f64> {
 
 /// Requests per second that keep this many running, by Little's law.
 fn running(servers: &[Server<'_>], profile: &Profile) -> Option<f64> {
-    servers
-        .iter()
-        .filter_map(|server| {
-            let running = server.load.running.of_all(server.load.ready)?;
-            // In a batch an iteration takes a few times its base, which only makes the rate smaller.
-            let itl = server
-                .load
-                .itl
-                .value()
-                .unwrap_or(2.0 * server.start.base_seconds);
-            let ttft = server.load.ttft.value().unwrap_or(itl);
-            let tokens = if server.variant.role == Role::Prefill {
-                0.0
-            } else {
-                profile.output_tokens
-            };
-            Some(running / (ttft + tokens * itl))
-        })
-        .reduce(f64::max)
+    let rates = servers.iter().filter_map(|server| {
+        let running = server.load.running.of_all(server.load.ready)?;
+        Some(running / residence(server, profile, server.load.running.mean()?))
+    });
+    rates.reduce(f64::max)
+}
+
+/// Seconds for which a request runs in a batch of so many.
+fn residence(server: &Server<'_>, profile: &Profile, running: f64) -> f64 {
+    let start = &server.start;
+    let tokens = profile.output_tokens;
+    let computed = start.token_seconds * (profile.input_tokens + tokens) / tokens;
+    let held = start.kv_token_seconds * (profile.input_tokens + tokens / 2.0);
+    let iteration = start.base_seconds + running / server.instances * (computed + held);
+    let itl = server.load.itl.value().unwrap_or(iteration);
+    let ttft = server.load.ttft.value().unwrap_or(iteration);
+    ttft + if server.variant.role == Role::Prefill {
+        0.0
+    } else {
+        tokens * itl
+    }
 }
 
 fn backlog(pool: &Pool, servers: &[Server<'_>], settings: &Settings) -> Backlog {

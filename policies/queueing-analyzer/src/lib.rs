@@ -33,6 +33,7 @@ use crate::notes::Notes;
 use crate::queueing::Queueing;
 use crate::saturation::Tokens;
 use crate::servers::Server;
+use crate::stages::RATE_WINDOW_SECONDS;
 use crate::state::State;
 
 /// Taken where the host does not say how often it calls.
@@ -123,6 +124,12 @@ struct Call<'a> {
 impl Call<'_> {
     fn stages(&self, state: &mut State, notes: &mut Notes) -> Result<Vec<Stage>, Refusal> {
         let elapsed = self.elapsed(state);
+        state.since = Some(
+            state
+                .since
+                .unwrap_or(self.context.now)
+                .min(self.context.now),
+        );
         state.at = Some(self.context.now);
         let rate = loads::measured(self.pool.workload.request_rate).unwrap_or_default();
         state.lengths = profile::follow(state.lengths, self.pool, self.loads, rate * elapsed);
@@ -198,7 +205,13 @@ impl Call<'_> {
                 .trackers
                 .values()
                 .any(|tracked| tracked.0.confidence().accepted > 0);
+        // Where requests run but nothing was measured over a window yet, latency may still come.
+        let runs = self.loads.iter().any(|load| load.running.mean().is_some());
+        let rated = workload.request_rate.is_some()
+            || self.loads.iter().any(|load| load.rate.mean().is_some());
+        let waited = rated || !runs || state.age(self.context.now) >= RATE_WINDOW_SECONDS;
         !known
+            && waited
             && self
                 .loads
                 .iter()

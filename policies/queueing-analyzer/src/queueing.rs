@@ -1,15 +1,34 @@
 //! The main way: supply from the queueing model, demand from arrivals and queues.
 
-use trimtab_sdk::{Context, Pool, Stage};
+use trimtab_models::forecast::{Forecast, Forecaster};
+use trimtab_sdk::{Context, Pool, Role, Stage};
 
 use crate::demand::{self, Demand};
+use crate::loads::positive;
 use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
 use crate::sizing;
-use crate::stages::Findings;
-use crate::state::{Profile, State};
+use crate::stages::{Findings, RATE_WINDOW_SECONDS};
+use crate::state::{Followed, Profile, State};
 use crate::tracking;
+
+/// Start-up time where none was seen yet.
+const UNSEEN_STARTUP_SECONDS: f64 = 120.0;
+
+/// A trend says nothing of what comes later than this.
+const LONGEST_HORIZON_SECONDS: f64 = 1800.0;
+
+/// A forecast never exceeds this many times what arrives: a trend so steep does not last.
+const MOST_GROWTH: f64 = 2.0;
+
+/// Standard deviation of the work that arrives in a window, over that of a Poisson count: requests
+/// differ in length.
+const WORK_NOISE: f64 = 1.6;
+
+/// What stretches it where windows overlap: three quarters of two in a row are the same, and what
+/// is told four times must count once.
+const OVERLAP: f64 = 2.0;
 
 /// All that the queueing model is fed with.
 pub(crate) struct Queueing<'a> {
@@ -34,12 +53,11 @@ impl Queueing<'_> {
             ..
         } = *self;
         if settings.tracking {
-            tracking::follow(servers, profile, self.elapsed, state);
+            tracking::follow(servers, profile, self.context.now, self.elapsed, state);
         }
         let supplies = sizing::supplies(servers, &pool.objective, profile, settings, state);
-        let rates = self.rates();
         let predictions =
-            tracking::predictions(pool, servers, &supplies, &rates, profile, &state.tail());
+            tracking::predictions(&pool.objective, servers, &supplies, profile, &state.tail());
         if settings.tracking && self.is_steady(&supplies) {
             tracking::learn_tail(pool, servers, &predictions, state);
             tracking::correct(pool, state);
@@ -51,21 +69,52 @@ impl Queueing<'_> {
             settings,
             servers,
             supplies: &supplies,
-            rates: &rates,
             predictions: &predictions,
             profile,
             demand: &self.demand,
-            forecast: None,
+            forecast: self.forecast(state),
         }
         .stages(state, notes)
     }
 
-    /// Requests per second that each variant carries.
-    fn rates(&self) -> Vec<Option<f64>> {
-        self.servers
-            .iter()
-            .map(|server| server.load.total_rate())
-            .collect()
+    /// Requests per second expected when a replica asked for now would serve.
+    fn forecast(&self, state: &mut State) -> Option<Forecast> {
+        if !self.settings.forecast {
+            return None;
+        }
+        let work = self.profile.work(self.servers);
+        let observed = self.demand.rate * work;
+        let counted = self.demand.rate.max(1.0 / RATE_WINDOW_SECONDS);
+        let deviation = WORK_NOISE * OVERLAP * (counted / RATE_WINDOW_SECONDS).sqrt() * work;
+        let followed = match state.forecaster {
+            Some(Followed(mut forecaster)) => {
+                forecaster.observe(observed, deviation, self.elapsed);
+                forecaster
+            }
+            None => Forecaster::new(observed, deviation / OVERLAP),
+        };
+        state.forecaster = Some(Followed(followed));
+        let ahead = followed.ahead(self.horizon() + self.elapsed + RATE_WINDOW_SECONDS / 2.0);
+        Some(Forecast {
+            mean: (ahead.mean / work).min(MOST_GROWTH * self.demand.rate),
+            deviation: (ahead.deviation / work).min(self.demand.rate),
+        })
+    }
+
+    /// Seconds until a replica asked for now serves.
+    fn horizon(&self) -> f64 {
+        let slowest = |used: bool| {
+            let variants = self.servers.iter().map(|server| server.variant);
+            let of = variants.filter(|v| !used || v.current_replicas.max(v.desired_replicas) > 0);
+            of.filter_map(|variant| positive(variant.startup_time))
+                .reduce(f64::max)
+        };
+        let observed = || slowest(true).or_else(|| slowest(false));
+        self.settings
+            .forecast_horizon_seconds
+            .or_else(observed)
+            .unwrap_or(UNSEEN_STARTUP_SECONDS)
+            .min(LONGEST_HORIZON_SECONDS)
     }
 
     /// Whether what is measured now is of replicas that have all been serving, and not too much.
@@ -79,10 +128,10 @@ impl Queueing<'_> {
             .servers
             .iter()
             .zip(supplies)
-            .filter(|(server, _)| server.variant.role != trimtab_sdk::Role::Decode)
+            .filter(|(server, _)| server.variant.role != Role::Decode)
             .map(|(server, supply)| f64::from(server.load.ready) * supply.per_replica)
             .sum();
-        let waits = self.demand.backlog.of_stage(trimtab_sdk::Role::Decode) >= 1.0;
+        let waits = self.demand.backlog.of_stage(Role::Decode) >= 1.0;
         self.servers.iter().all(settled)
             && !waits
             && self.demand.basis == demand::Basis::Arrivals

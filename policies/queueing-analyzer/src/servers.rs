@@ -7,6 +7,7 @@ use trimtab_models::{Batch, Iteration, Lengths, ModelError, Replica, Role};
 use trimtab_sdk::{Engine, Knowledge, KnowledgeSource, Pool, Variant};
 
 use crate::loads::Load;
+use crate::state::Profile;
 
 pub(crate) const BASE_SECONDS: &str = "iteration-base-seconds";
 pub(crate) const TOKEN_SECONDS: &str = "iteration-token-seconds";
@@ -83,6 +84,25 @@ impl<'a> Server<'a> {
             trimtab_sdk::Role::Prefill => Role::Prefill,
             trimtab_sdk::Role::Decode => Role::Decode,
         }
+    }
+
+    /// Lengths of the requests that the variant's own replicas serve: a router may send the short
+    /// ones to the slow replicas. A prefill replica knows nothing of answers.
+    pub(crate) fn own_lengths(&self, profile: &Profile) -> Lengths {
+        let output = self.load.output_tokens.value();
+        let own = Profile {
+            input_tokens: self
+                .load
+                .input_tokens
+                .value()
+                .unwrap_or(profile.input_tokens),
+            output_tokens: output
+                .filter(|_| self.role() != Role::Prefill)
+                .unwrap_or(profile.output_tokens)
+                .max(1.0),
+            prefix_hits: self.load.prefix_hits.value().unwrap_or(profile.prefix_hits),
+        };
+        own.lengths()
     }
 
     /// One engine of a replica as the queueing model sees it.

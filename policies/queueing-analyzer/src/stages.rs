@@ -1,5 +1,6 @@
 //! From supplies and demand to the stages that an optimizer works on.
 
+use trimtab_models::forecast::Forecast;
 use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
 
 use crate::demand::Demand;
@@ -11,7 +12,7 @@ use crate::state::{Profile, State};
 use crate::tracking::Prediction;
 
 /// Seconds over which the host measures rates.
-const RATE_WINDOW_SECONDS: f64 = 60.0;
+pub(crate) const RATE_WINDOW_SECONDS: f64 = 60.0;
 
 /// Share of the largest stable rate that is asked of replicas where none meets the objective: more
 /// would only make the miss worse, and fewer requests a replica would not meet it either.
@@ -27,13 +28,11 @@ pub(crate) struct Findings<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) servers: &'a [Server<'a>],
     pub(crate) supplies: &'a [Supply],
-    /// Requests per second that each server's variant carries.
-    pub(crate) rates: &'a [Option<f64>],
     pub(crate) predictions: &'a [Option<Prediction>],
     pub(crate) profile: &'a Profile,
     pub(crate) demand: &'a Demand,
     /// Requests per second expected when a replica asked for now would serve.
-    pub(crate) forecast: Option<f64>,
+    pub(crate) forecast: Option<Forecast>,
 }
 
 impl Findings<'_> {
@@ -52,23 +51,28 @@ impl Findings<'_> {
         }
         let share = self.share(role);
         let demand = share * self.demand.of_stage(role, self.settings);
-        let forecast = self.forecast.map(|rate| share * rate);
-        let floor = self.floor(share, demand, forecast);
+        let floor = self.floor(share, demand);
         Some(Stage {
             role,
             unit: UNIT.into(),
             demand,
-            forecast,
+            forecast: self.forecast.map(|forecast| share * forecast.mean),
             floor,
             ceiling: self.ceiling(role, floor, &capacities, state),
             capacities,
         })
     }
 
-    /// Supply that must not be missing.
-    fn floor(&self, share: f64, demand: f64, forecast: Option<f64>) -> f64 {
-        let expected = demand.max(forecast.unwrap_or_default());
-        let unseen = self.settings.noise_margin * (expected / RATE_WINDOW_SECONDS).sqrt();
+    /// Supply that must not be missing: what is expected, and what counting may have missed and
+    /// the trend may yet bring.
+    fn floor(&self, share: f64, demand: f64) -> f64 {
+        let forecast = self.forecast.unwrap_or(Forecast {
+            mean: 0.0,
+            deviation: 0.0,
+        });
+        let expected = demand.max(share * forecast.mean);
+        let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
+        let unseen = self.settings.noise_margin * counted.hypot(share * forecast.deviation);
         let promised = self
             .pool
             .objective
@@ -78,20 +82,19 @@ impl Findings<'_> {
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
     }
 
-    /// Supply beyond which nothing was needed for a while. While requests wait, or while there is
-    /// only a guess at the load, that is all there is.
+    /// Supply beyond which nothing was needed for a while. While requests wait, while there is only
+    /// a guess at the load, or while what was needed is not remembered yet, that is all there is.
     fn ceiling(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
         let work = self.profile.work(self.servers);
-        let window = (self.settings.scale_down_window_seconds * 1e3) as u64;
+        let window = self.settings.scale_down_window_seconds;
+        let remembers = state.age(self.context.now) >= window;
         let floors = state.floors.of(role);
-        let recent = floors
-            .push(self.context.now, window, floor * work)
-            .map(|most| most / work);
-        let ceiling = recent.unwrap_or(floor).max(floor);
-        if self.demand.must_hold(role) {
-            ceiling.max(self.standing(capacities))
-        } else {
+        let recent = floors.push(self.context.now, (window * 1e3) as u64, floor * work);
+        let ceiling = recent.map_or(floor, |most| floor.max(most / work));
+        if remembers && !self.demand.must_hold(role) {
             ceiling
+        } else {
+            ceiling.max(self.standing(capacities))
         }
     }
 
@@ -142,12 +145,11 @@ impl Findings<'_> {
     }
 
     fn carried(&self, role: Role) -> f64 {
-        let rates = self
+        let servers = self
             .servers
             .iter()
-            .zip(self.rates)
-            .filter(|(s, _)| s.variant.role == role);
-        rates.filter_map(|(_, rate)| *rate).sum()
+            .filter(|server| server.variant.role == role);
+        servers.filter_map(|server| server.load.total_rate()).sum()
     }
 
     fn capacities(&self, role: Role, notes: &mut Notes) -> Vec<Capacity> {
@@ -155,12 +157,12 @@ impl Findings<'_> {
             self.servers
                 .iter()
                 .zip(self.supplies)
-                .zip(self.rates.iter().zip(self.predictions))
+                .zip(self.predictions)
                 .filter(|((server, _), _)| server.variant.role == role)
         };
         let hopeless = of_role().all(|((_, supply), _)| supply.per_replica <= 0.0);
         of_role()
-            .map(|((server, supply), (rate, prediction))| {
+            .map(|((server, supply), prediction)| {
                 supply.explain(server, hopeless, notes);
                 let quantiles = prediction.as_ref().map(|prediction| prediction.quantiles);
                 Capacity {
@@ -170,7 +172,7 @@ impl Findings<'_> {
                     } else {
                         supply.per_replica
                     },
-                    load: rate.unwrap_or_default(),
+                    load: server.load.total_rate().unwrap_or_default(),
                     predicted_ttft: quantiles
                         .filter(|_| role != Role::Decode)
                         .map(|quantiles| quantiles.ttft_seconds),

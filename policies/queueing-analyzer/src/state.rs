@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use trimtab_models::forecast::Forecaster;
 use trimtab_models::hysteresis::RecentMaximum;
 use trimtab_models::{Iteration, Tail, Tracker};
 use trimtab_sdk::Role;
@@ -16,9 +17,13 @@ pub(crate) const FORMAT: &str = "queueing-analyzer/1";
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct State {
-    /// Instant of the last call, in milliseconds.
+    /// Instant of the first call that is remembered, in milliseconds.
+    pub(crate) since: Option<u64>,
+    /// Instant of the last call.
     pub(crate) at: Option<u64>,
     pub(crate) lengths: Option<Profile>,
+    /// By variant.
+    pub(crate) settled: BTreeMap<String, Settled>,
     /// Constants of an iteration, by [`Server::key`].
     pub(crate) trackers: BTreeMap<String, Tracked>,
     /// Last answer of the sizing, by variant; where the next search starts.
@@ -28,7 +33,9 @@ pub(crate) struct State {
     pub(crate) correction: Option<f64>,
     /// Instant since which fewer requests are said to arrive than replicas finish.
     pub(crate) disagreeing_since: Option<u64>,
-    /// Floors of the last minutes in work, see [`Profile::work`].
+    /// The load in work, see [`Profile::work`].
+    pub(crate) forecaster: Option<Followed>,
+    /// Floors of the last minutes in work.
     pub(crate) floors: Floors,
     /// The same in tokens of the KV cache.
     pub(crate) token_floors: Floors,
@@ -51,6 +58,12 @@ impl State {
         }
     }
 
+    /// Seconds that are remembered.
+    pub(crate) fn age(&self, now: u64) -> f64 {
+        self.since
+            .map_or(0.0, |since| now.saturating_sub(since) as f64 / 1e3)
+    }
+
     pub(crate) fn correction(&self) -> f64 {
         self.correction.unwrap_or(1.0)
     }
@@ -63,6 +76,15 @@ pub(crate) struct Profile {
     pub(crate) input_tokens: f64,
     pub(crate) output_tokens: f64,
     pub(crate) prefix_hits: f64,
+}
+
+/// Since when the replicas of a variant have been serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Settled {
+    pub(crate) ready: u32,
+    /// Instant since which no more than a few have joined.
+    pub(crate) since: u64,
 }
 
 /// What was learned of the tail; see [`Tail`].
@@ -108,6 +130,19 @@ impl Floors {
 #[serde(remote = "RecentMaximum", transparent)]
 struct Samples {
     samples: Vec<(u64, f64)>,
+}
+
+/// A filter on the load.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Followed(#[serde(with = "ForecasterFields")] pub(crate) Forecaster);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Forecaster", rename_all = "kebab-case")]
+struct ForecasterFields {
+    level: f64,
+    trend: f64,
+    covariance: [f64; 3],
 }
 
 /// A filter on the constants of one kind of engine.

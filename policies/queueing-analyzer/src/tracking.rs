@@ -2,17 +2,31 @@
 //! as a whole is to be trusted.
 
 use trimtab_models::{Observation, Quantiles, Tail, Tracker};
-use trimtab_sdk::{Pool, Role};
+use trimtab_sdk::{Objective, Pool, Role};
 
 use crate::loads::positive;
 use crate::servers::Server;
 use crate::sizing::{Supply, percentile};
-use crate::state::{Profile, State, TailFactors, Tracked};
+use crate::state::{Profile, Settled, State, TailFactors, Tracked};
+
+/// Seconds after replicas joined before their measurements count: what finishes first is short, so
+/// that the rates and lengths of a replica which fills up do not belong together.
+const SETTLING_SECONDS: f64 = 90.0;
+
+/// Share of new replicas among those of a variant that does not disturb the means.
+const FEW: f64 = 0.1;
 
 /// Moves the constants of each kind of engine towards what its replicas measured over `seconds`.
-pub(crate) fn follow(servers: &[Server<'_>], profile: &Profile, seconds: f64, state: &mut State) {
+pub(crate) fn follow(
+    servers: &[Server<'_>],
+    profile: &Profile,
+    now: u64,
+    seconds: f64,
+    state: &mut State,
+) {
     for server in servers {
-        let Some(observation) = observation(server, profile, seconds) else {
+        let settled = is_settled(server, now, state);
+        let Some(observation) = observation(server, profile, seconds).filter(|_| settled) else {
             continue;
         };
         let tracked = state
@@ -21,9 +35,28 @@ pub(crate) fn follow(servers: &[Server<'_>], profile: &Profile, seconds: f64, st
             .or_insert_with(|| Tracked(Tracker::new(server.start)));
         tracked.0.update(&observation);
     }
-    state
-        .trackers
-        .retain(|key, _| servers.iter().any(|server| server.key == *key));
+    let is_key = |key: &String| servers.iter().any(|server| server.key == *key);
+    state.trackers.retain(|key, _| is_key(key));
+    let is_variant = |name: &String| servers.iter().any(|server| server.variant.name == *name);
+    state.settled.retain(|name, _| is_variant(name));
+    state.hints.retain(|name, _| is_variant(name));
+}
+
+/// Whether all but a few of the replicas that serve have done so for a while. What was there at
+/// the first call has.
+fn is_settled(server: &Server<'_>, now: u64, state: &mut State) -> bool {
+    let ready = server.variant.ready_replicas;
+    let name = server.variant.name.clone();
+    let settled = state
+        .settled
+        .entry(name)
+        .or_insert(Settled { ready, since: 0 });
+    let joined = f64::from(ready.saturating_sub(settled.ready));
+    if joined > FEW * f64::from(ready) {
+        settled.since = now;
+    }
+    settled.ready = ready;
+    now.saturating_sub(settled.since) as f64 / 1e3 >= SETTLING_SECONDS
 }
 
 /// The means of one engine of the variant; `None` where none served.
@@ -37,7 +70,7 @@ fn observation(server: &Server<'_>, profile: &Profile, seconds: f64) -> Option<O
         rate: per_replica / server.instances,
         // Windows of a minute overlap from call to call: only what is new counts.
         requests: load.total_rate()? * seconds,
-        lengths: profile.lengths(),
+        lengths: server.own_lengths(profile),
         batch: server.batch,
         ttft_seconds,
         itl_seconds,
@@ -45,41 +78,38 @@ fn observation(server: &Server<'_>, profile: &Profile, seconds: f64) -> Option<O
     })
 }
 
-/// What the model says of each server at the load that it carries.
+/// What the model says of one server at the load that it carries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prediction {
+    /// Requests per second of the whole variant.
+    rate: f64,
     /// At the objective's percentile, with what was learned of the tail.
     pub(crate) quantiles: Quantiles,
-    /// The same before anything was learned.
-    plain: Quantiles,
 }
 
-/// Predicts each server at `rates` requests per second of its variant; `None` where nothing serves
-/// or the model has no steady state at that load.
+/// Predicts each server at the load of its variant; `None` where nothing serves or the model has no
+/// steady state at that load.
 pub(crate) fn predictions(
-    pool: &Pool,
+    objective: &Objective,
     servers: &[Server<'_>],
     supplies: &[Supply],
-    rates: &[Option<f64>],
     profile: &Profile,
     tail: &Tail,
 ) -> Vec<Option<Prediction>> {
-    let percentile = percentile(&pool.objective);
-    let predict = |server: &Server<'_>, supply: &Supply, rate: Option<f64>| {
-        let engines = f64::from(server.load.ready) * server.instances;
-        let engine = server.engine(supply.iteration, profile.lengths()).ok()?;
-        let operation = engine.at(positive(rate)? / engines).ok()?;
+    let percentile = percentile(objective);
+    let predict = |(server, supply): (&Server<'_>, &Supply)| {
+        let rate = positive(server.load.total_rate())?;
+        let engines = f64::from(server.load.ready.max(server.load.fresh)) * server.instances;
+        let engine = server
+            .engine(supply.iteration, server.own_lengths(profile))
+            .ok()?;
+        let operation = engine.at(rate / engines).ok()?;
         Some(Prediction {
+            rate,
             quantiles: tail.quantiles(&engine, &operation, percentile),
-            plain: Tail::prior().quantiles(&engine, &operation, percentile),
         })
     };
-    servers
-        .iter()
-        .zip(supplies)
-        .zip(rates)
-        .map(|((server, supply), rate)| predict(server, supply, *rate))
-        .collect()
+    servers.iter().zip(supplies).map(predict).collect()
 }
 
 /// Learns how far the measured percentiles are from the predicted ones. Call only while the load is
@@ -90,36 +120,64 @@ pub(crate) fn learn_tail(
     predictions: &[Option<Prediction>],
     state: &mut State,
 ) {
-    let of = |without: Role, value: fn(&Quantiles) -> f64| {
-        let (mut sum, mut weight) = (0.0, 0.0);
-        for (server, prediction) in servers.iter().zip(predictions) {
-            let rate = server.load.total_rate().unwrap_or_default();
-            if let Some(prediction) = prediction
-                .as_ref()
-                .filter(|_| server.variant.role != without)
-            {
-                sum += rate * value(&prediction.plain);
-                weight += rate;
-            }
-        }
-        (weight > 0.0).then(|| sum / weight)
-    };
-    let ttft = of(Role::Decode, |quantiles| quantiles.ttft_seconds);
-    let itl = of(Role::Prefill, |quantiles| quantiles.itl_seconds);
-    let workload = &pool.workload;
+    let percentile = percentile(&pool.objective);
+    let ttft = typical(servers, predictions, percentile, Role::Decode, |q| {
+        q.ttft_seconds
+    });
+    let itl = typical(servers, predictions, percentile, Role::Prefill, |q| {
+        q.itl_seconds
+    });
     let mut tail = state.tail();
+    // Predictions hold what was learned so far: a factor is compared with what was plain.
+    let plain = Quantiles {
+        ttft_seconds: ttft.unwrap_or(1.0) / tail.ttft_factor,
+        itl_seconds: itl.unwrap_or(1.0) / tail.itl_factor,
+    };
     tail.learn(
-        &Quantiles {
-            ttft_seconds: ttft.unwrap_or(1.0),
-            itl_seconds: itl.unwrap_or(1.0),
-        },
-        workload.ttft_at_percentile.filter(|_| ttft.is_some()),
-        workload.itl_at_percentile.filter(|_| itl.is_some()),
+        &plain,
+        pool.workload.ttft_at_percentile.filter(|_| ttft.is_some()),
+        pool.workload.itl_at_percentile.filter(|_| itl.is_some()),
     );
     state.tail = TailFactors {
         ttft: tail.ttft_factor,
         itl: tail.itl_factor,
     };
+}
+
+/// Share of the slowest requests that another variant may make up without disturbing the percentile.
+const STRANGERS: f64 = 0.3;
+
+/// Predicted quantiles that are so much apart are different.
+const DIFFERENT: f64 = 1.2;
+
+/// The quantile that the pool as a whole should show: that of the variant which serves the most.
+/// `None` where others which are predicted to differ serve enough to move it, or are not predicted.
+fn typical(
+    servers: &[Server<'_>],
+    predictions: &[Option<Prediction>],
+    percentile: f64,
+    without: Role,
+    value: fn(&Quantiles) -> f64,
+) -> Option<f64> {
+    let of_role = servers
+        .iter()
+        .zip(predictions)
+        .filter(|(s, _)| s.variant.role != without);
+    let serving = of_role.filter(|(server, _)| positive(server.load.total_rate()).is_some());
+    let predicted: Vec<&Prediction> = serving.map(|(_, p)| p.as_ref()).collect::<Option<_>>()?;
+    let most = predicted.iter().max_by(|a, b| a.rate.total_cmp(&b.rate))?;
+    let typical = value(&most.quantiles);
+    let total: f64 = predicted.iter().map(|prediction| prediction.rate).sum();
+    let differs = |prediction: &&&Prediction| {
+        let ratio = value(&prediction.quantiles) / typical;
+        !(1.0 / DIFFERENT..=DIFFERENT).contains(&ratio)
+    };
+    let strangers: f64 = predicted
+        .iter()
+        .filter(differs)
+        .map(|prediction| prediction.rate)
+        .sum();
+    (strangers <= STRANGERS * (1.0 - percentile) * total).then_some(typical)
 }
 
 /// Least share of the model's capacities that a miss of the objective can leave.

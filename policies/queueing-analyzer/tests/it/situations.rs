@@ -15,6 +15,7 @@ fn capacity_missing_from_metrics_is_not_tiny() {
             replica.kv_usage = Some(50_000.0 / 411_968.0);
             replica.waiting = Some(0.0);
             replica.running = Some(20.0);
+            replica.request_rate = Some(5.0);
         });
     let stage = fixture.stage();
     assert_eq!(stage.unit, "kv-tokens");
@@ -220,7 +221,7 @@ fn a_role_without_evidence_has_no_stage() {
         .variant("H100", Role::Decode, 2)
         .reporting(|_, replica| {
             replica.kv_usage = Some(0.5);
-            replica.running = Some(10.0);
+            replica.request_rate = Some(5.0);
         });
     let stages = fixture.analysis().stages;
     assert_eq!(
@@ -270,8 +271,8 @@ fn a_steady_load_is_sized_by_the_knee() {
         .with(|fixture| {
             fixture.knowledge = vec![
                 known("iteration-base-seconds", 0.024),
-                known("iteration-token-seconds", 5.0e-5),
-                known("iteration-kv-token-seconds", 5.0e-8),
+                known("iteration-token-seconds", 4.0e-5),
+                known("iteration-kv-token-seconds", 3.0e-8),
                 known("kv-capacity-tokens", 200_000.0),
             ];
         });
