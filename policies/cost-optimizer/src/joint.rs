@@ -98,58 +98,67 @@ impl Search {
     }
 }
 
-/// Every mix that meets what is required and may be part of the cheapest whole: the last variant
-/// has no more than the others leave to it. `None` where there are too many.
+/// Every mix that meets what is required and may be part of the cheapest whole, the best first: the
+/// last variant has no more than the others leave to it. `None` where there are too many.
 fn mixes(claim: &Claim, purse: &Purse, effort: Effort) -> Option<Vec<Mix>> {
-    let mut found = Vec::new();
-    let mut counts = Vec::with_capacity(claim.problem.choices.len());
-    collect(claim, purse, &claim.require, &mut counts, &mut found)?;
+    let mut collector = Collector {
+        claim,
+        purse,
+        counts: Vec::with_capacity(claim.problem.choices.len()),
+        found: Vec::new(),
+        visits_left: 16 * MOST_MIXES,
+    };
+    collector.visit(&claim.require)?;
+    let found = collector.found.into_iter();
     let mut mixes: Vec<Mix> = found
-        .into_iter()
         .map(|counts| effort.scale.mix(claim.problem, counts))
         .collect();
-    mixes.sort_by(|one, other| match one.is_better_than(other) {
-        true => std::cmp::Ordering::Less,
-        false => std::cmp::Ordering::Greater,
-    });
+    mixes.sort_by(Mix::order);
     Some(mixes)
 }
 
-fn collect(
-    claim: &Claim,
-    purse: &Purse,
-    missing: &[f64],
-    counts: &mut Vec<u32>,
-    found: &mut Vec<Vec<u32>>,
-) -> Option<()> {
-    let choices = &claim.problem.choices;
-    let Some(choice) = choices.get(counts.len()) else {
-        found.push(counts.clone());
-        return (found.len() <= MOST_MIXES).then_some(());
-    };
-    let needed: Vec<Option<u32>> = missing
-        .iter()
-        .zip(&choice.supply)
-        .map(|(missing, each)| replicas(*missing, *each))
-        .collect();
-    let useful = needed.iter().copied().flatten().max().unwrap_or(0);
-    let high = purse.most(choice).min(useful.max(choice.start));
-    let is_last = counts.len() + 1 == choices.len();
-    let low = match is_last {
-        true if needed.contains(&None) => return Some(()),
-        true => useful.max(choice.start),
-        false => choice.start,
-    };
-    for count in low..=high {
-        let left: Vec<f64> = missing
-            .iter()
-            .zip(&choice.supply)
-            .map(|(missing, each)| missing - each * f64::from(count))
+struct Collector<'a> {
+    claim: &'a Claim<'a>,
+    purse: &'a Purse,
+    /// Of the choices that are fixed.
+    counts: Vec<u32>,
+    found: Vec<Vec<u32>>,
+    visits_left: usize,
+}
+
+impl Collector<'_> {
+    /// Tries every count of the next choice, where `missing` is what the fixed ones do not supply.
+    fn visit(&mut self, missing: &[f64]) -> Option<()> {
+        self.visits_left = self.visits_left.checked_sub(1)?;
+        let Some(choice) = self.claim.problem.choices.get(self.counts.len()) else {
+            self.found.push(self.counts.clone());
+            return (self.found.len() <= MOST_MIXES).then_some(());
+        };
+        let pairs = || missing.iter().zip(&choice.supply);
+        let needed: Vec<Option<u32>> = pairs()
+            .map(|(missing, each)| replicas(*missing, *each))
             .collect();
-        counts.push(count);
-        let within = collect(claim, purse, &left, counts, found);
-        counts.pop();
-        within?;
+        let useful = needed
+            .iter()
+            .copied()
+            .flatten()
+            .max()
+            .unwrap_or(0)
+            .max(choice.start);
+        let is_last = self.counts.len() + 1 == self.claim.problem.choices.len();
+        if is_last && needed.contains(&None) {
+            return Some(());
+        }
+        let low = if is_last { useful } else { choice.start };
+        for count in low..=self.purse.most(choice).min(useful) {
+            let left: Vec<f64> = pairs()
+                .map(|(missing, each)| missing - each * f64::from(count))
+                .collect();
+            self.counts.push(count);
+            let within = self.visit(&left);
+            self.counts.pop();
+            within?;
+        }
+        Some(())
     }
-    Some(())
 }

@@ -12,11 +12,12 @@ use trimtab_sdk::{
 
 use crate::aim::Effort;
 use crate::allocate::allocate;
-use crate::explain::{Story, notes, orphans};
 use crate::handover::hand_over;
+use crate::notes::{notes, orphans};
 use crate::problem::Problem;
 use crate::purse::Purse;
 use crate::settings::Settings;
+use crate::story::Story;
 use crate::worth::Scale;
 
 mod aim;
@@ -25,15 +26,16 @@ mod bars;
 mod bound;
 mod claim;
 mod cover;
-mod explain;
 mod fair;
 mod handover;
 mod improve;
 mod joint;
+mod notes;
 mod problem;
 mod purse;
 mod search;
 mod settings;
+mod story;
 mod worth;
 
 /// The policy; see the crate's documentation.
@@ -74,7 +76,8 @@ impl Optimizer for CostOptimizer {
         };
         for (problem, mix) in problems.iter().zip(&allocation.mixes) {
             let story = Story::new(problem, &mix.counts);
-            plan.targets.extend(targets(problem, &mix.counts, &story));
+            plan.targets
+                .extend(targets(problem, &mix.counts, &story, &purse));
             plan.notes.extend(story.warning(&purse));
         }
         plan.targets
@@ -88,6 +91,7 @@ fn targets<'a>(
     problem: &'a Problem,
     aim: &'a [u32],
     story: &'a Story,
+    left: &'a Purse,
 ) -> impl Iterator<Item = Target> + 'a {
     let counts = hand_over(problem, aim);
     problem
@@ -99,6 +103,6 @@ fn targets<'a>(
             request: problem.request,
             variant: choice.position,
             replicas,
-            reason: story.reason(choice, replicas, *wanted),
+            reason: story.reason(choice, replicas, *wanted, left),
         })
 }

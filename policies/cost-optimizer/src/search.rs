@@ -187,7 +187,8 @@ impl<'a> Search<'a> {
             return Outlook::TooDear;
         }
         let is_tie = bound >= best.cost * (1.0 - ROUNDING);
-        let least_changes = changes + self.least_changes(depth, self.missing_at(depth));
+        let least_changes =
+            changes.saturating_add(self.least_changes(depth, self.missing_at(depth)));
         // Without changes there is one mix only.
         if is_tie && (best.changes == 0 || least_changes > best.changes) {
             return Outlook::TooFar;

@@ -21,7 +21,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        // Half a million steps take about 0.1 s. A pool of three variants needs some dozens.
+        // Half a million steps take 0.2 s at most; a pool of three variants needs some dozens.
         Self {
             switch_saving_percent: 10,
             search_steps: 500_000,
@@ -66,6 +66,19 @@ mod tests {
     fn no_document_means_the_defaults() {
         assert_eq!(Settings::read("").unwrap(), Settings::default());
         assert_eq!(Settings::read("{}").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_schema_says_what_may_be_set() {
+        let schema = settings::schema::<Settings>();
+        for part in [
+            "switch-saving-percent",
+            "search-steps",
+            r#""maximum":99"#,
+            r#""additionalProperties":false"#,
+        ] {
+            assert!(schema.contains(part), "{part} in {schema}");
+        }
     }
 
     #[test]

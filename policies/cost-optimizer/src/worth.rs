@@ -75,10 +75,9 @@ impl Scale {
 }
 
 impl Mix {
-    /// Whether this mix is to be had rather than `other`. Of mixes that cost the same, the one
-    /// with the fewest changes; then one of variants that run already, then the larger supply,
-    /// then the names decide.
-    pub(crate) fn is_better_than(&self, other: &Self) -> bool {
+    /// Orders mixes, the best first. Of those that cost the same, the one with the fewest changes;
+    /// then one of variants that run already, then the larger supply, then the names decide.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         let (one, two) = (&self.worth, &other.worth);
         one.cost
             .total_cmp(&two.cost)
@@ -86,6 +85,9 @@ impl Mix {
             .then(one.opened.cmp(&two.opened))
             .then(two.supply.total_cmp(&one.supply))
             .then_with(|| other.counts.cmp(&self.counts))
-            == Ordering::Less
+    }
+
+    pub(crate) fn is_better_than(&self, other: &Self) -> bool {
+        self.order(other) == Ordering::Less
     }
 }

@@ -286,3 +286,32 @@ fn a_large_fleet_of_near_ties_is_searched_in_bounded_steps() {
         assert!((986.6..=987.6).contains(&cost), "{cost}");
     });
 }
+
+#[test]
+fn numbers_out_of_all_proportion_end_in_bounded_steps() {
+    let variants = ["a", "b", "c"].map(|name| Variant {
+        max_replicas: u32::MAX,
+        ..fleet::running(1, fleet::variant(name, 1e-6))
+    });
+    let pool = |name: &str| {
+        let stages = vec![
+            fleet::stage(Role::Both, 1e9, 1e300, &[1e-3, 1e-300, 0.0]),
+            fleet::stage(Role::Both, 1e9, 1e300, &[0.0, 1e300, 1e-2]),
+        ];
+        fleet::request(name, variants.to_vec(), stages)
+    };
+    let requests = [pool("one"), pool("two")];
+    let limits = Limits {
+        accelerators: None,
+        budget: Some(1_000_000.0),
+    };
+    let context = trimtab_sdk::Context {
+        now: 0,
+        period: 15.0,
+        settings: String::new(),
+        state: Vec::new(),
+    };
+    let plan =
+        <crate::CostOptimizer as trimtab_sdk::Optimizer>::optimize(&context, &requests, &limits);
+    assert_eq!(plan.unwrap().targets.len(), 6);
+}

@@ -7,6 +7,7 @@
 )]
 
 mod fleet;
+mod nonsense;
 mod planning;
 mod properties;
 mod scarcity;

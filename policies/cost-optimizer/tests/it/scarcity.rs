@@ -84,8 +84,36 @@ fn scarce_gpus_are_shared_by_how_much_each_has() {
         texts,
         [
             "default/a both: floor 3.00 requests/s, 2.00 can be had: h100 has its max-replicas 2",
-            "default/b both: floor 4.00 requests/s, 3.00 can be had: h100 lacks h100",
-            "default/c both: floor 4.00 requests/s, 3.00 can be had: h100 lacks h100",
+            "default/b both: floor 4.00 requests/s, 3.00 can be had: no more h100 for h100",
+            "default/c both: floor 4.00 requests/s, 3.00 can be had: no more h100 for h100",
+        ]
+    );
+}
+
+#[test]
+fn a_short_variant_says_what_it_lacks() {
+    let variants = vec![
+        running(1, variant("h100", 4.0)),
+        Variant {
+            max_replicas: 1,
+            ..running(1, variant("l40s", 1.0))
+        },
+    ];
+    let requests = [request(
+        "pool",
+        variants,
+        vec![stage(BOTH, 40.0, 50.0, &[10.0, 2.0])],
+    )];
+    let reasons: Vec<String> = plan(&requests, &gpus(&[("h100", 1), ("l40s", 9)]))
+        .targets
+        .into_iter()
+        .map(|target| target.reason)
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "floor 40.0 requests/s, 22.0 can be had: no more h100 for h100",
+            "floor 40.0 requests/s, 22.0 can be had: l40s has its max-replicas 1",
         ]
     );
 }
