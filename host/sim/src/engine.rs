@@ -298,9 +298,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Prompt tokens of a job that this replica's prefix cache would answer now.
+    /// Prompt tokens of a job that need not be computed here.
     pub(crate) fn cached_tokens(&self, job: &Job<'_>) -> u64 {
-        self.prefix.leading(job.prefix(self.limits.block_size)) * prefix::PREFIX_BLOCK_TOKENS
+        if job.part == Part::Answer {
+            return job.input();
+        }
+        let prefix = job.prefix(self.limits.block_size);
+        self.prefix.leading(prefix) * prefix::PREFIX_BLOCK_TOKENS
     }
 
     fn end_answers(&mut self, outputs: &mut Vec<Output>) {

@@ -50,7 +50,10 @@ pub(crate) struct Router<'a> {
     spec: &'a PoolSpec,
     /// By variant.
     scales: Vec<Scale>,
-    endpoints: Vec<Endpoint>,
+    /// Serving replicas that take new requests.
+    entries: Vec<Endpoint>,
+    /// Serving replicas that take computed prompts.
+    decoders: Vec<Endpoint>,
     queue: VecDeque<u32>,
     queued_tokens: u64,
     /// Requests whose prompt is computed, while no decode replica serves. Their KV cache waits
@@ -67,7 +70,8 @@ impl<'a> Router<'a> {
                 .iter()
                 .map(|variant| Scale::new(variant, &spec.objective))
                 .collect(),
-            endpoints: Vec::new(),
+            entries: Vec::new(),
+            decoders: Vec::new(),
             queue: VecDeque::new(),
             queued_tokens: 0,
             computed: VecDeque::new(),
@@ -76,13 +80,20 @@ impl<'a> Router<'a> {
 
     /// Looks again at which replicas serve.
     pub(crate) fn refresh(&mut self, pool: usize, fleet: &Fleet<'a>) {
-        self.endpoints.clear();
+        self.entries.clear();
+        self.decoders.clear();
         for (variant, spec) in self.spec.variants.iter().enumerate() {
+            let role = spec.role;
+            let endpoints = if role == Role::Decode {
+                &mut self.decoders
+            } else {
+                &mut self.entries
+            };
             let serving = fleet.serving(pool, variant);
-            self.endpoints.extend(serving.map(|replica| Endpoint {
+            endpoints.extend(serving.map(|replica| Endpoint {
                 replica,
                 variant,
-                role: spec.role,
+                role,
             }));
         }
     }
@@ -133,111 +144,87 @@ impl<'a> Router<'a> {
     }
 
     /// Where a new request goes at `now`.
-    pub(crate) fn choose(&self, now: f64, arrival: &Arrival, fleet: &Fleet<'a>) -> Choice {
-        let mut best: Option<(f64, Endpoint)> = None;
-        let mut could_hold = false;
-        let mut decode_open = None;
-        for endpoint in self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.role != Role::Decode)
-        {
-            let Some((scale, outlook, job)) = self.weigh(now, endpoint, arrival, fleet) else {
-                continue;
-            };
-            could_hold |= scale.holds(arrival);
-            if is_saturated(&outlook) || !scale.holds(arrival) {
-                continue;
-            }
-            if endpoint.role == Role::Prefill {
-                let open = *decode_open.get_or_insert_with(|| self.decode_is_open(now, fleet));
-                if !open {
-                    continue;
-                }
-            }
-            let load = scale.load(&outlook, arrival, self.cached(endpoint, &job, fleet));
-            if best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, *endpoint));
-            }
-        }
-        match best {
-            Some((_, endpoint)) => Choice::To(endpoint.replica, part_of(endpoint.role)),
-            None if could_hold
-                || self
-                    .endpoints
-                    .iter()
-                    .all(|endpoint| endpoint.role == Role::Decode) =>
-            {
-                Choice::Wait
-            }
-            None => Choice::Reject,
+    pub(crate) fn choose(&self, now: f64, request: u32, fleet: &Fleet<'a>) -> Choice {
+        let outlook = |endpoint: &Endpoint| {
+            fleet
+                .replicas
+                .get(endpoint.replica)
+                .map(|of| of.engine.outlook(now))
+        };
+        let mut decoders = self.decoders.iter().filter_map(outlook);
+        let decode_is_open = decoders.any(|outlook| !is_saturated(&outlook));
+        let is_open = |endpoint: &Endpoint, outlook: &Outlook| {
+            !is_saturated(outlook) && (endpoint.role != Role::Prefill || decode_is_open)
+        };
+        match self.least_loaded(now, request, &self.entries, fleet, is_open) {
+            Some(endpoint) => Choice::To(endpoint.replica, part_of(endpoint.role)),
+            None => self.refuse(request, &self.entries),
         }
     }
 
     /// Where a request with a computed prompt goes.
-    pub(crate) fn choose_decode(&self, now: f64, arrival: &Arrival, fleet: &Fleet<'a>) -> Choice {
-        let mut best: Option<(f64, usize)> = None;
-        let mut serving = false;
-        for endpoint in self.decoders() {
-            serving = true;
-            let Some((scale, outlook, _)) = self.weigh(now, endpoint, arrival, fleet) else {
-                continue;
-            };
-            let load = scale.load(&outlook, arrival, u64::from(arrival.input_tokens));
-            if scale.holds(arrival) && best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, endpoint.replica));
-            }
-        }
-        match best {
-            Some((_, replica)) => Choice::To(replica, Part::Answer),
-            None if serving => Choice::Reject,
-            None => Choice::Wait,
+    pub(crate) fn choose_decode(&self, now: f64, request: u32, fleet: &Fleet<'a>) -> Choice {
+        match self.least_loaded(now, request, &self.decoders, fleet, |_, _| true) {
+            Some(endpoint) => Choice::To(endpoint.replica, part_of(endpoint.role)),
+            None => self.refuse(request, &self.decoders),
         }
     }
 
-    fn decoders(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints
+    fn refuse(&self, request: u32, endpoints: &[Endpoint]) -> Choice {
+        let held = endpoints
             .iter()
-            .filter(|endpoint| endpoint.role == Role::Decode)
+            .any(|endpoint| self.scale(endpoint, request).is_some());
+        if held || endpoints.is_empty() {
+            Choice::Wait
+        } else {
+            Choice::Reject
+        }
     }
 
-    fn decode_is_open(&self, now: f64, fleet: &Fleet<'a>) -> bool {
-        let outlooks = self
-            .decoders()
-            .filter_map(|endpoint| fleet.replicas.get(endpoint.replica));
-        outlooks
-            .map(|replica| replica.engine.outlook(now))
-            .any(|outlook| !is_saturated(&outlook))
-    }
-
-    fn weigh<'b>(
+    /// Of the endpoints that are open and could hold the request the one with the least load; of
+    /// equal ones, requests take turns.
+    fn least_loaded(
         &self,
         now: f64,
-        endpoint: &Endpoint,
-        arrival: &'b Arrival,
+        request: u32,
+        endpoints: &[Endpoint],
         fleet: &Fleet<'a>,
-    ) -> Option<(&Scale, Outlook, Job<'b>)> {
-        let scale = self.scales.get(endpoint.variant)?;
-        let outlook = fleet.replicas.get(endpoint.replica)?.engine.outlook(now);
-        Some((
-            scale,
-            outlook,
-            Job {
-                request: 0,
+        is_open: impl Fn(&Endpoint, &Outlook) -> bool,
+    ) -> Option<Endpoint> {
+        let arrival = self.arrival(request)?;
+        let first = request as usize % endpoints.len().max(1);
+        let (last, rest) = endpoints.split_at(first.min(endpoints.len()));
+        let mut best: Option<(f64, Endpoint)> = None;
+        for endpoint in rest.iter().chain(last) {
+            let (Some(scale), Some(replica)) = (
+                self.scale(endpoint, request),
+                fleet.replicas.get(endpoint.replica),
+            ) else {
+                continue;
+            };
+            let outlook = replica.engine.outlook(now);
+            if !is_open(endpoint, &outlook) {
+                continue;
+            }
+            let job = Job {
+                request,
                 arrival,
                 part: part_of(endpoint.role),
-            },
-        ))
+            };
+            let load = scale.load(&outlook, arrival, replica.engine.cached_tokens(&job));
+            if best.is_none_or(|(least, _)| load < least) {
+                best = Some((load, *endpoint));
+            }
+        }
+        best.map(|(_, endpoint)| endpoint)
     }
 
-    fn cached(&self, endpoint: &Endpoint, job: &Job<'_>, fleet: &Fleet<'a>) -> u64 {
-        if job.arrival.prefix_blocks.is_empty() {
-            return 0;
-        }
-        fleet
-            .replicas
-            .get(endpoint.replica)
-            .map_or(0, |replica| replica.engine.cached_tokens(job))
+    /// The scale of an endpoint that could hold the request.
+    fn scale(&self, endpoint: &Endpoint, request: u32) -> Option<&Scale> {
+        let scale = self.scales.get(endpoint.variant)?;
+        self.arrival(request)
+            .is_some_and(|arrival| scale.holds(arrival))
+            .then_some(scale)
     }
 
     fn input_tokens(&self, request: u32) -> u64 {

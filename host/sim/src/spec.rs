@@ -75,7 +75,7 @@ pub struct VariantSpec {
     pub iteration: IterationTime,
     pub kv_capacity_tokens: u64,
     pub startup: Startup,
-    /// Bytes per second and bytes per token of the transfer from prefill to decode.
+    /// Time of the KV cache's transfer from prefill to decode, for each token of the prompt.
     pub kv_transfer_seconds_per_token: f64,
 }
 

@@ -25,11 +25,12 @@ fn with_role(role: Role, initial_replicas: u32) -> VariantSpec {
 fn send_all<'a>(fleet: &mut Fleet<'a>, router: &Router<'a>, spec: &'a Spec) -> Vec<usize> {
     let mut taken = Vec::new();
     for (request, arrival) in spec.pools[0].arrivals.iter().enumerate() {
-        let Choice::To(replica, part) = router.choose(0.0, arrival, fleet) else {
+        let request = request as u32;
+        let Choice::To(replica, part) = router.choose(0.0, request, fleet) else {
             break;
         };
         let job = Job {
-            request: request as u32,
+            request,
             arrival,
             part,
         };
@@ -68,10 +69,7 @@ fn requests_wait_while_all_replicas_are_saturated() {
     let (mut fleet, router) = fleet_of(&spec);
     // One prompt under way and five that wait, on each.
     assert_eq!(send_all(&mut fleet, &router, &spec).len(), 12);
-    assert_eq!(
-        router.choose(0.0, &spec.pools[0].arrivals[0], &fleet),
-        Choice::Wait
-    );
+    assert_eq!(router.choose(0.0, 0, &fleet), Choice::Wait);
 }
 
 #[test]
@@ -90,10 +88,7 @@ fn a_full_kv_cache_saturates_too() {
 fn nothing_is_rejected_while_nothing_serves() {
     let spec = of(vec![variant(0)], vec![arrival(0.0, 1_000_000, 10)]);
     let (fleet, router) = fleet_of(&spec);
-    assert_eq!(
-        router.choose(0.0, &spec.pools[0].arrivals[0], &fleet),
-        Choice::Wait
-    );
+    assert_eq!(router.choose(0.0, 0, &fleet), Choice::Wait);
 }
 
 #[test]
@@ -105,14 +100,8 @@ fn what_no_replica_could_hold_is_rejected() {
         vec![arrival(0.0, 4000, 96), arrival(0.0, 4000, 97)],
     );
     let (fleet, router) = fleet_of(&spec);
-    assert_eq!(
-        router.choose(0.0, &spec.pools[0].arrivals[0], &fleet),
-        Choice::To(0, Part::Whole)
-    );
-    assert_eq!(
-        router.choose(0.0, &spec.pools[0].arrivals[1], &fleet),
-        Choice::Reject
-    );
+    assert_eq!(router.choose(0.0, 0, &fleet), Choice::To(0, Part::Whole));
+    assert_eq!(router.choose(0.0, 1, &fleet), Choice::Reject);
 }
 
 #[test]
@@ -123,12 +112,9 @@ fn prompts_go_to_prefill_only_while_decode_is_open() {
         vec![request.clone()],
     );
     let (fleet, router) = fleet_of(&spec);
+    assert_eq!(router.choose(0.0, 0, &fleet), Choice::To(0, Part::Prompt));
     assert_eq!(
-        router.choose(0.0, &request, &fleet),
-        Choice::To(0, Part::Prompt)
-    );
-    assert_eq!(
-        router.choose_decode(0.0, &request, &fleet),
+        router.choose_decode(0.0, 0, &fleet),
         Choice::To(1, Part::Answer)
     );
     let spec = of(
@@ -136,8 +122,8 @@ fn prompts_go_to_prefill_only_while_decode_is_open() {
         vec![request.clone()],
     );
     let (fleet, router) = fleet_of(&spec);
-    assert_eq!(router.choose(0.0, &request, &fleet), Choice::Wait);
-    assert_eq!(router.choose_decode(0.0, &request, &fleet), Choice::Wait);
+    assert_eq!(router.choose(0.0, 0, &fleet), Choice::Wait);
+    assert_eq!(router.choose_decode(0.0, 0, &fleet), Choice::Wait);
 }
 
 #[test]

@@ -54,10 +54,7 @@ impl Simulation<'_> {
     fn next_dispatch(&self, now: f64, index: usize) -> Option<(u32, Choice)> {
         let router = &self.pools.get(index)?.router;
         let request = router.front()?;
-        Some((
-            request,
-            router.choose(now, router.arrival(request)?, &self.fleet),
-        ))
+        Some((request, router.choose(now, request, &self.fleet)))
     }
 
     fn enqueue(&mut self, now: f64, id: usize, request: u32, part: Part) {
@@ -189,10 +186,7 @@ impl Simulation<'_> {
         let Some(pool) = self.pools.get_mut(index) else {
             return;
         };
-        let Some(arrival) = pool.router.arrival(request) else {
-            return;
-        };
-        match pool.router.choose_decode(now, arrival, &self.fleet) {
+        match pool.router.choose_decode(now, request, &self.fleet) {
             Choice::To(replica, part) => self.enqueue(now, replica, request, part),
             Choice::Wait => pool.router.keep_computed(request),
             Choice::Reject => pool.ledger.drop_request(now, request),
