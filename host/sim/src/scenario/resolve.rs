@@ -20,6 +20,10 @@ const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// `auto` looks at this much of the arrivals.
 const FIRST_SECONDS: f64 = 60.0;
 
+/// What `auto` starts with can carry this much more than arrives in the first minute: nobody
+/// starts a fleet that the next minute's growth is too much for before a new replica serves.
+const FIRST_HEAD_ROOM: f64 = 1.2;
+
 /// What the command line puts in place of what the file says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
@@ -154,7 +158,10 @@ fn pool(
                 (kind.min, kind.max) = (count, count);
             }
         }
-        for (index, count) in stage.iter().zip(simplest(&kinds, inventory, 1.0)) {
+        for (index, count) in stage
+            .iter()
+            .zip(simplest(&kinds, inventory, FIRST_HEAD_ROOM))
+        {
             if let Some(variant) = pool.variants.get_mut(*index) {
                 variant.initial_replicas = count;
             }

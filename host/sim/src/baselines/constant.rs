@@ -1,0 +1,135 @@
+//! The cheapest fleet of constant size that meets the objective.
+
+use super::attempt::{Attempt, Trial};
+use super::jobs::{self, Done};
+use super::oracle::Shape;
+use super::plan::Plan;
+use super::search;
+use crate::capacity::{Demand, stages};
+use crate::mix::{Inventory, Kind};
+use crate::spec::{PoolSpec, Spec};
+
+/// Simulations that the search of one pool mostly takes.
+const EXPECTED_SIMULATIONS: usize = 24;
+
+/// One plan for each pool.
+pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
+    let pools: Vec<usize> = (0..spec.pools.len()).collect();
+    let expected = EXPECTED_SIMULATIONS * pools.len();
+    jobs::all(&pools, expected, progress, |pool, done| {
+        plan(spec, *pool, done)
+    })
+}
+
+/// From fleets of one kind and from mixed ones that the closed form finds equally sufficient, the
+/// cheaper that does suffice; and from there down as long as a replica can be left out, or
+/// exchanged for cheaper ones.
+fn plan(spec: &Spec, index: usize, done: &Done) -> Plan {
+    let Some(pool) = spec.pools.get(index) else {
+        return Plan::constant(Vec::new());
+    };
+    let mut trial = Trial::new(spec, index);
+    let mut attempt = |plan| {
+        let attempt = trial.run(plan);
+        // Nobody listens any more only when the whole search is given up.
+        let _ = done.send(());
+        attempt
+    };
+    let demand = Demand::of(&pool.arrivals, spec.duration_seconds);
+    let by_shape = [Shape::OneKind, Shape::Mixed].map(|shape| {
+        search::least(
+            |factor| Plan::constant(shape.counts(pool, &spec.inventory, &demand, factor)),
+            &mut attempt,
+        )
+    });
+    let start = by_shape.into_iter().min_by(|one, other| {
+        one.met
+            .cmp(&other.met)
+            .reverse()
+            .then(one.cost.total_cmp(&other.cost))
+    });
+    start.map_or_else(
+        || Plan::constant(Vec::new()),
+        |start| descend(start, pool, spec, attempt),
+    )
+}
+
+/// Takes the cheapest neighbour that meets, until none does.
+fn descend(
+    start: Attempt,
+    pool: &PoolSpec,
+    spec: &Spec,
+    mut attempt: impl FnMut(Plan) -> Attempt,
+) -> Plan {
+    let mut best = start;
+    while best.met {
+        let counts = best.plan.counts.first().cloned().unwrap_or_default();
+        let tried = neighbours(&counts, pool, &spec.inventory).into_iter();
+        let better = tried
+            .map(|counts| attempt(Plan::constant(counts)))
+            .find(|tried| tried.met);
+        match better {
+            Some(better) => best = better,
+            None => break,
+        }
+    }
+    best.plan
+}
+
+/// Fleets with one replica less, or one exchanged for as many cheaper ones of the same stage as
+/// still cost less; the cheapest first.
+fn neighbours(counts: &[u32], pool: &PoolSpec, inventory: &Inventory) -> Vec<Vec<u32>> {
+    let mut found: Vec<(f64, Vec<u32>)> = Vec::new();
+    for stage in stages(&pool.variants) {
+        let kinds = Kind::of(pool, &stage, &Demand::default());
+        for (from, dear) in stage.iter().zip(&kinds) {
+            let mut fewer = counts.to_vec();
+            match fewer.get_mut(*from) {
+                Some(count) if *count > dear.min => *count -= 1,
+                _ => continue,
+            }
+            found.push((-dear.cost, fewer.clone()));
+            for (to, cheap) in stage.iter().zip(&kinds).filter(|(_, kind)| kind.cost > 0.0) {
+                let mut added = 1;
+                while to != from && f64::from(added) * cheap.cost < dear.cost - 1e-9 {
+                    let mut exchanged = fewer.clone();
+                    if let Some(count) = exchanged.get_mut(*to) {
+                        *count += added;
+                    }
+                    found.push((f64::from(added) * cheap.cost - dear.cost, exchanged));
+                    added += 1;
+                }
+            }
+        }
+    }
+    found.retain(|(_, counts)| possible(counts, pool, inventory));
+    found.sort_by(|one, other| one.0.total_cmp(&other.0));
+    found.into_iter().map(|(_, counts)| counts).collect()
+}
+
+fn possible(counts: &[u32], pool: &PoolSpec, inventory: &Inventory) -> bool {
+    let bounded = pool
+        .variants
+        .iter()
+        .zip(counts)
+        .all(|(variant, count)| (variant.min_replicas..=variant.max_replicas).contains(count));
+    let Some(inventory) = inventory else {
+        return bounded;
+    };
+    bounded
+        && pool.variants.iter().all(|sharer| {
+            let used: u32 = pool
+                .variants
+                .iter()
+                .zip(counts)
+                .filter(|(variant, _)| variant.accelerator == sharer.accelerator)
+                .map(|(variant, count)| variant.gpus_per_replica.saturating_mul(*count))
+                .sum();
+            let total: u32 = inventory
+                .iter()
+                .filter(|(name, _)| *name == sharer.accelerator)
+                .map(|(_, gpus)| *gpus)
+                .sum();
+            used <= total
+        })
+}
