@@ -6,7 +6,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     dead_code,
-    unreachable_pub,
     reason = "a table for people, over fixtures that are made for tests"
 )]
 
@@ -27,24 +26,7 @@ fn main() {
             "card  in/out     load  rate/s |    ITL  off  plain |   TTFT  off  plain | ITL p99  off | TTFT p99  off"
         );
         for row in validation::rows(spread, 200_000.0) {
-            println!(
-                "{:4} {:4}/{:<4}  {:4.0} % {:7.2} | {:6.1} {:+4.0} {:+5.0}  | {:6.0} {:+4.0} {:+5.0}  | {:7.1} {:+4.0} | {:8.0} {:+4.0}",
-                row.card,
-                row.lengths.input_tokens,
-                row.lengths.output_tokens,
-                100.0 * row.share,
-                row.rate,
-                1e3 * row.itl,
-                100.0 * row.itl_error,
-                100.0 * row.plain_itl_error,
-                1e3 * row.ttft,
-                100.0 * row.ttft_error,
-                100.0 * row.plain_ttft_error,
-                1e3 * row.itl_at_p99,
-                100.0 * row.itl_at_p99_error,
-                1e3 * row.ttft_at_p99,
-                100.0 * row.ttft_at_p99_error,
-            );
+            println!("{row}");
         }
     }
 }

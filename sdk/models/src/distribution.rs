@@ -87,7 +87,11 @@ impl Mixture {
         let left = 1.0 - share;
         if share < 0.01 || left < 1e-6 || first.0 >= mean {
             let all = LogNormal::with_moments(floor, mean, variance);
-            return Self { share: 0.0, first: all, other: all };
+            return Self {
+                share: 0.0,
+                first: all,
+                other: all,
+            };
         }
         let other_mean = (mean - share * first.0) / left;
         let between = share * left * (other_mean - first.0).powi(2);

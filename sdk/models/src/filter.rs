@@ -1,6 +1,6 @@
 //! One step of an extended Kalman filter with three states, for any number of independent readings.
 
-use crate::matrix::{Matrix3, Vector3, apply, dot, outer};
+use crate::matrix::{Matrix3, Vector3, apply, combine, dot, moved, outer};
 
 /// A reading that is compared with what the state predicts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,14 +30,14 @@ pub(crate) fn update(state: &Vector3, covariance: &Matrix3, readings: &[Reading]
         surprise: 0.0,
     };
     readings.iter().fold(start, |so_far, reading| {
-        let moved = std::array::from_fn(|i| so_far.state[i] - state[i]);
+        let moved = combine(1.0, &so_far.state, -1.0, state);
         let surprise = reading.surprise - dot(&reading.gradient, &moved);
         let spread = apply(&so_far.covariance, &reading.gradient);
         let variance = dot(&reading.gradient, &spread) + reading.noise;
         let taken = outer(&spread, &spread);
         Updated {
-            state: std::array::from_fn(|i| so_far.state[i] + spread[i] * surprise / variance),
-            covariance: std::array::from_fn(|i| so_far.covariance[i] - taken[i] / variance),
+            state: combine(1.0, &so_far.state, surprise / variance, &spread),
+            covariance: combine(1.0, &so_far.covariance, -1.0 / variance, &taken),
             surprise: so_far.surprise + surprise * surprise / variance,
         }
     })
@@ -46,14 +46,15 @@ pub(crate) fn update(state: &Vector3, covariance: &Matrix3, readings: &[Reading]
 /// Change of `f` with each state, by central differences over a hundredth of it.
 pub(crate) fn gradient(state: &Vector3, f: impl Fn(&Vector3) -> Option<f64>) -> Option<Vector3> {
     let mut gradient = [0.0; 3];
-    for (at, slope) in gradient.iter_mut().enumerate() {
-        let step = if state[at] == 0.0 { 0.01 } else { 0.01 * state[at].abs() };
-        let moved = |by: f64| {
-            let mut state = *state;
-            state[at] += by;
-            f(&state)
+    for (at, (slope, value)) in gradient.iter_mut().zip(state).enumerate() {
+        let step = if *value == 0.0 {
+            0.01
+        } else {
+            0.01 * value.abs()
         };
-        *slope = (moved(step)? - moved(-step)?) / (2.0 * step);
+        let above = f(&moved(state, at, step))?;
+        let below = f(&moved(state, at, -step))?;
+        *slope = (above - below) / (2.0 * step);
     }
     Some(gradient)
 }

@@ -128,6 +128,9 @@ pub(crate) fn prompt_budget(state: &Steady, batch: &Batch) -> f64 {
 /// Chance that the own prompt and those that arrived with it do not fit into one iteration.
 fn exceeding_chance(work: &Work, state: &Steady, budget: f64) -> f64 {
     let tokens = work.prompt_tokens;
+    if tokens <= 0.0 {
+        return 0.0;
+    }
     let others = state.rate * state.met;
     let second = work.prompt_moments.0;
     let mean = tokens * (1.0 + others);

@@ -74,7 +74,10 @@ impl Gaps {
             Mixture::new(
                 work.base,
                 (mean, variance),
-                (work.base + state.decode_time + work.step, state.decode_time_variance),
+                (
+                    work.base + state.decode_time + work.step,
+                    state.decode_time_variance,
+                ),
                 undisturbed_share(work, state, steps),
             )
         };

@@ -22,20 +22,22 @@ pub fn apply(m: &Matrix3, v: &Vector3) -> Vector3 {
     std::array::from_fn(|row| (0..3).map(|k| m[3 * row + k] * v[k]).sum())
 }
 
-/// `a · b`.
+/// `u · a + v · b`, of vectors or matrices.
 #[must_use]
-pub fn multiply(a: &Matrix3, b: &Matrix3) -> Matrix3 {
-    std::array::from_fn(|at| (0..3).map(|k| a[at / 3 * 3 + k] * b[3 * k + at % 3]).sum())
+pub fn combine<const N: usize>(u: f64, a: &[f64; N], v: f64, b: &[f64; N]) -> [f64; N] {
+    std::array::from_fn(|at| u * a[at] + v * b[at])
 }
 
+/// Each element kept between those of two others.
 #[must_use]
-pub fn add(a: &Matrix3, b: &Matrix3) -> Matrix3 {
-    std::array::from_fn(|at| a[at] + b[at])
+pub fn between<const N: usize>(value: &[f64; N], low: &[f64; N], high: &[f64; N]) -> [f64; N] {
+    std::array::from_fn(|at| value[at].max(low[at]).min(high[at]))
 }
 
+/// The vector with one element moved.
 #[must_use]
-pub fn transpose(m: &Matrix3) -> Matrix3 {
-    std::array::from_fn(|at| m[at % 3 * 3 + at / 3])
+pub fn moved(vector: &Vector3, at: usize, by: f64) -> Vector3 {
+    std::array::from_fn(|i| if i == at { vector[i] + by } else { vector[i] })
 }
 
 /// `v · wᵀ`.
@@ -87,11 +89,6 @@ mod tests {
     fn products_agree_with_those_done_by_hand() {
         let m = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0];
         assert_eq!(apply(&m, &[1.0, 0.0, -1.0]), [-2.0, -2.0, -3.0]);
-        assert_eq!(
-            multiply(&m, &diagonal([1.0, 2.0, 3.0])),
-            [1.0, 4.0, 9.0, 4.0, 10.0, 18.0, 7.0, 16.0, 30.0]
-        );
-        assert_eq!(transpose(&transpose(&m)), m);
         assert_eq!(trace(&outer(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0])), 32.0);
     }
 }

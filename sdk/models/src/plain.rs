@@ -68,8 +68,18 @@ impl PlainReplica {
         max_waiting: u32,
     ) -> Result<Self, ModelError> {
         within("iteration base", iteration.base_seconds, 0.0, 1e9)?;
-        within("iteration time per token", iteration.token_seconds, 0.0, 1e9)?;
-        within("iteration time per KV token", iteration.kv_token_seconds, 0.0, 1e9)?;
+        within(
+            "iteration time per token",
+            iteration.token_seconds,
+            0.0,
+            1e9,
+        )?;
+        within(
+            "iteration time per KV token",
+            iteration.kv_token_seconds,
+            0.0,
+            1e9,
+        )?;
         within("input tokens", lengths.input_tokens, 0.0, 1e9)?;
         within("output tokens", lengths.output_tokens, 0.0, 1e9)?;
         within("batch", f64::from(max_batch), 1.0, 1e9)?;
@@ -92,8 +102,7 @@ impl PlainReplica {
             kv_token_seconds: kv,
         } = self.iteration;
         let (input, output) = (self.input, self.output);
-        let per_request =
-            token * (input + output) / (output + 1.0) + kv * (input + output / 2.0);
+        let per_request = token * (input + output) / (output + 1.0) + kv * (input + output / 2.0);
         base + n * per_request
     }
 
@@ -136,7 +145,9 @@ impl PlainReplica {
         if !(rate > 0.0 && rate <= max) {
             return Err(ModelError::RateOutOfRange { rate, max });
         }
-        let chain = chain::solve(rate, self.max_batch, self.capacity, |n| self.service_rate(n))?;
+        let chain = chain::solve(rate, self.max_batch, self.capacity, |n| {
+            self.service_rate(n)
+        })?;
         Ok(self.operation(&chain))
     }
 
@@ -208,9 +219,15 @@ impl PlainReplica {
 pub enum Found {
     Inside(f64),
     /// Below all values: the place of the least and its value.
-    Below { at: f64, value: f64 },
+    Below {
+        at: f64,
+        value: f64,
+    },
     /// Above all values: the place of the greatest and its value.
-    Above { at: f64, value: f64 },
+    Above {
+        at: f64,
+        value: f64,
+    },
 }
 
 /// Relative error of the value found.
@@ -243,10 +260,16 @@ pub fn bisect(
         ((most, last), (least, first))
     };
     if target < bottom.1 {
-        return Ok(Found::Below { at: bottom.0, value: bottom.1 });
+        return Ok(Found::Below {
+            at: bottom.0,
+            value: bottom.1,
+        });
     }
     if target > top.1 {
-        return Ok(Found::Above { at: top.0, value: top.1 });
+        return Ok(Found::Above {
+            at: top.0,
+            value: top.1,
+        });
     }
     let (mut low, mut high) = (least, most);
     let mut middle = f64::midpoint(low, high);

@@ -15,6 +15,7 @@ use crate::work::Work;
 /// One replica that serves requests of one kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Replica {
+    role: Role,
     work: Work,
     batch: Batch,
     max_rate: f64,
@@ -117,6 +118,7 @@ impl Replica {
         }
         let work = Work::new(role, &iteration, &lengths);
         Ok(Self {
+            role,
             work,
             batch,
             max_rate: max_rate(&work, &batch),
@@ -160,7 +162,7 @@ impl Replica {
 
     /// The state at a rate that is taken to lie within `0 < rate ≤ max_rate`.
     pub(crate) fn state(&self, rate: f64) -> State {
-        let rate = rate.clamp(f64::MIN_POSITIVE.sqrt(), self.max_rate);
+        let rate = rate.max(f64::MIN_POSITIVE.sqrt()).min(self.max_rate);
         let steady = Steady::at(&self.work, rate);
         let first = FirstToken::new(&self.work, &steady, &self.batch);
         let waiting = Waiting::new(&self.work, &steady, &self.batch, &first);
@@ -169,6 +171,10 @@ impl Replica {
             first,
             waiting,
         }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     pub(crate) fn work(&self) -> &Work {

@@ -11,7 +11,8 @@ pub(crate) struct Bracket {
 const MOST_STEPS: usize = 40;
 
 impl Bracket {
-    /// The crossing to within `tolerance`, relative: inverse quadratic interpolation where it is
+    /// The crossing to within `tolerance`, relative, on the side where the function is not above
+    /// zero: inverse quadratic interpolation where it is
     /// safe, bisection elsewhere (Chandrupatla's rule). Six to eight evaluations as a rule.
     pub(crate) fn crossing(&self, tolerance: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
         let (mut newest, mut other) = (self.low, self.high);
@@ -35,11 +36,7 @@ impl Bracket {
                 .unwrap_or(0.5)
                 .clamp(0.5 * tolerance, 1.0 - 0.5 * tolerance);
         }
-        if newest.1.abs() <= other.1.abs() {
-            newest.0
-        } else {
-            other.0
-        }
+        if newest.1 <= 0.0 { newest.0 } else { other.0 }
     }
 }
 

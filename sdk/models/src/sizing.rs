@@ -1,6 +1,7 @@
 //! The largest rate of arrivals at which a replica meets its targets.
 
 use crate::error::{ModelError, within};
+use crate::iteration::Role;
 use crate::queue::{Operation, Replica};
 use crate::search::Bracket;
 use crate::tail::{Quantiles, Tail, Tails};
@@ -50,7 +51,7 @@ const PLANNED_SHARE: f64 = 0.85;
 /// How far from the hint the answer is looked for first.
 const HINT_REACH: f64 = 0.02;
 
-/// The largest rate at which `replica` meets `targets`: at which the share of requests that miss
+/// The largest rate at which `replica` meets those of `targets` that its role can miss: at which the share of requests that miss
 /// either bound, are turned away or preempted, is no more than the percentile leaves.
 ///
 /// `hint` is a rate near the answer, such as last time's; it makes the search shorter and moves the
@@ -112,20 +113,22 @@ impl<'a> Question<'a> {
             let seconds = target.map(|seconds| within(what, seconds, 1e-9, 1e9));
             Ok(seconds.transpose()?.map(|seconds| seconds / factor))
         };
+        let ttft = bound(
+            "TTFT target in seconds",
+            targets.ttft_seconds,
+            tail.ttft_factor,
+        )?;
+        let itl = bound(
+            "ITL target in seconds",
+            targets.itl_seconds,
+            tail.itl_factor,
+        )?;
         Ok(Self {
             replica,
             targets,
             tail,
-            ttft: bound(
-                "TTFT target in seconds",
-                targets.ttft_seconds,
-                tail.ttft_factor,
-            )?,
-            itl: bound(
-                "ITL target in seconds",
-                targets.itl_seconds,
-                tail.itl_factor,
-            )?,
+            ttft: ttft.filter(|_| replica.role() != Role::Decode),
+            itl: itl.filter(|_| replica.role() != Role::Prefill),
             spare: PLANNED_SHARE * (1.0 - targets.percentile),
         })
     }
@@ -148,8 +151,9 @@ impl<'a> Question<'a> {
 
     /// Where the answer lies; nothing where the targets are met at the largest rate.
     fn bracket(&self, hint: Option<f64>) -> Result<Option<Bracket>, ModelError> {
-        let most = self.fluid_bound();
-        let least = LEAST_SHARE * self.replica.max_rate();
+        let max = self.replica.max_rate();
+        let most = self.fluid_guess();
+        let least = LEAST_SHARE * max;
         let at = |rate: f64| (rate, self.surplus(rate));
         if let Some(hint) = hint.filter(|rate| *rate > least && *rate < most) {
             let here = at(hint);
@@ -158,7 +162,7 @@ impl<'a> Question<'a> {
             } else {
                 HINT_REACH
             };
-            let there = at((hint * (1.0 + reach)).clamp(least, most));
+            let there = at((hint * (1.0 + reach)).max(least).min(most));
             if (here.1 > 0.0) != (there.1 > 0.0) {
                 return Ok(Some(Bracket {
                     low: here,
@@ -168,7 +172,12 @@ impl<'a> Question<'a> {
         }
         let high = at(most);
         if high.1 <= 0.0 {
-            return Ok(None);
+            let top = at(max);
+            let higher = Bracket {
+                low: high,
+                high: top,
+            };
+            return Ok((top.1 > 0.0).then_some(higher));
         }
         let low = at(least.min(most));
         if low.1 > 0.0 {
@@ -177,8 +186,8 @@ impl<'a> Question<'a> {
         Ok(Some(Bracket { low, high }))
     }
 
-    /// No rate is larger than that at which the mean iteration is as long as a gap may be.
-    fn fluid_bound(&self) -> f64 {
+    /// The rate at which the mean iteration is as long as a gap may be: less will do, as a rule.
+    fn fluid_guess(&self) -> f64 {
         let work = self.replica.work();
         let max = self.replica.max_rate();
         match self.itl {
@@ -208,17 +217,16 @@ impl<'a> Question<'a> {
         };
         let percentile = self.targets.percentile;
         let best = self.tail.quantiles(self.replica, &operation, percentile);
-        match (self.targets.ttft_seconds, self.targets.itl_seconds) {
-            (Some(target), _) if best.ttft_seconds > target => ModelError::TargetUnreachable {
-                what: "TTFT",
-                target,
-                best: best.ttft_seconds,
-            },
-            (ttft, itl) => ModelError::TargetUnreachable {
-                what: "ITL",
-                target: itl.or(ttft).unwrap_or_default(),
-                best: best.itl_seconds,
-            },
+        let (what, target, best) = match self.ttft {
+            Some(bound) if best.ttft_seconds > bound * self.tail.ttft_factor => {
+                ("TTFT", self.targets.ttft_seconds, best.ttft_seconds)
+            }
+            Some(_) | None => ("ITL", self.targets.itl_seconds, best.itl_seconds),
+        };
+        ModelError::TargetUnreachable {
+            what,
+            target: target.unwrap_or_default(),
+            best,
         }
     }
 }

@@ -40,9 +40,13 @@ pub struct Observation {
 /// What became of an observation. `nis` is the normalised innovation squared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    Accepted { nis: f64 },
+    Accepted {
+        nis: f64,
+    },
     /// Too far from what the parameters allow; they stay as they were.
-    Rejected { nis: f64 },
+    Rejected {
+        nis: f64,
+    },
     /// Nothing measured, or not in a state that the model knows.
     Unusable,
 }
@@ -103,6 +107,11 @@ const MOST_WAITING: f64 = 0.05;
 
 /// Busier than this the engine is not taken to have been, since it finished what arrived.
 const MOST_BUSY: f64 = 0.97;
+
+/// Measurements outside of these are no measurements.
+const SECONDS: std::ops::RangeInclusive<f64> = 1e-6..=1e5;
+const REQUESTS: std::ops::RangeInclusive<f64> = 1e-3..=1e12;
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 
 impl Tracker {
     /// Starts from constants that are known to within a factor of two or so.
@@ -170,16 +179,16 @@ impl Tracker {
     fn predicted(&self) -> (Vector3, Matrix3) {
         let kept = 1.0 - PULL;
         let prior = uncertainty(&self.prior);
-        let state = std::array::from_fn(|i| kept * self.state[i] + PULL * self.prior[i]);
-        let covariance = std::array::from_fn(|i| {
-            kept * kept * self.covariance[i] + (1.0 - kept * kept) * prior[i]
-        });
-        (state, covariance)
+        let (old, new) = (kept * kept, 1.0 - kept * kept);
+        (
+            matrix::combine(kept, &self.state, PULL, &self.prior),
+            matrix::combine(old, &self.covariance, new, &prior),
+        )
     }
 
     fn reject(&mut self) {
         self.rejected_in_a_row = self.rejected_in_a_row.saturating_add(1);
-        if self.rejected_in_a_row % REJECTIONS == 0 {
+        if self.rejected_in_a_row.is_multiple_of(REJECTIONS) {
             let most = uncertainty(&self.prior);
             let inflated = self.covariance.map(|value| INFLATION * value);
             self.covariance = if matrix::trace(&inflated) < matrix::trace(&most) {
@@ -204,12 +213,12 @@ fn iteration_of(state: &Vector3) -> Iteration {
 fn uncertainty(state: &Vector3) -> Matrix3 {
     let common = matrix::outer(state, state).map(|value| value * COMMON_ERROR.powi(2));
     let own = matrix::diagonal(state.map(|value| (OWN_ERROR * value).powi(2)));
-    matrix::add(&common, &own)
+    matrix::combine(1.0, &common, 1.0, &own)
 }
 
 fn bounded(state: &Vector3, prior: &Vector3) -> Vector3 {
     let (least, most) = BOUNDS;
-    std::array::from_fn(|i| state[i].clamp(least * prior[i], most * prior[i]))
+    matrix::between(state, &prior.map(|x| least * x), &prior.map(|x| most * x))
 }
 
 fn work_of(state: &Vector3, observation: &Observation) -> Work {
@@ -234,8 +243,9 @@ fn readings(state: &Vector3, observation: &Observation) -> Vec<Reading> {
         observation.lengths,
         observation.batch,
     );
-    let measured = |value: Option<f64>| value.filter(|value| value.is_finite() && *value > 0.0);
-    if valid.is_err() || !(observation.rate > 0.0 && observation.requests > 0.0) {
+    let measured = |value: Option<f64>| value.filter(|seconds| SECONDS.contains(seconds));
+    let counted = REQUESTS.contains(&observation.requests);
+    if valid.is_err() || !counted || !RATES.contains(&observation.rate) {
         return Vec::new();
     }
     let itl = measured(observation.itl_seconds)
@@ -260,7 +270,7 @@ fn gap_reading(state: &Vector3, observation: &Observation, iteration: f64) -> Re
     let work = work_of(state, observation);
     let gradient = balance(&work, observation, iteration);
     let predicted = matrix::dot(&gradient, state);
-    let busy = 1.0 - state[0] / predicted;
+    let busy = 1.0 - work.base / predicted;
     let sampled = WORK_SPREAD * busy / observation.requests.sqrt();
     let steady = iteration * ITL_ERROR.hypot(sampled);
     let unsteady = work.step * miscount(&work, observation, iteration);

@@ -71,7 +71,7 @@ impl Waiting {
         let in_prompts = state.rate * (first.mean - 0.5 * state.met).max(0.0);
         let places = places(work, batch, state.rate, in_prompts);
         let decoding = state.decoding.max(1e-9);
-        let by_cache = kv_places(work, batch) <= places + in_prompts;
+        let by_cache = kv_places(work, batch) < f64::from(batch.max_sequences);
         let spread = if by_cache {
             (work.held_deviation / work.held_tokens.max(1.0)).powi(2)
         } else {

@@ -34,7 +34,7 @@ fn step_agrees_with_the_published_vector() {
     close(predicted[1], 14.958_037_4, 1e-4);
 
     let expected = [
-        [1.736_307, 1198.425_3, 41_368.48],
+        [1.736_307, 1_198.425_3, 41_368.48],
         [1.736_307, 180.423_26, 42_653.56],
     ];
     let readings = [(0, 60.0, 234.277_384), (1, 15.0, 14.642_337)].map(|(at, observed, noise)| {

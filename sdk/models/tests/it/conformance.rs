@@ -38,7 +38,10 @@ fn prefill_time_agrees() {
         (2000.0, 8.0, 208.0),
         (500.0, 2.5, 29.25),
     ] {
-        close(replica([10.0, 0.01, 0.001], input, 0.0, 8, 0).prefill(n), expected);
+        close(
+            replica([10.0, 0.01, 0.001], input, 0.0, 8, 0).prefill(n),
+            expected,
+        );
     }
 }
 
@@ -70,11 +73,17 @@ fn search_tells_where_a_target_lies() {
     close(x, 2.0);
     assert_eq!(
         found(|x| 2.0 * x, 2.0, 5.0, 1.0),
-        Ok(Found::Below { at: 2.0, value: 4.0 })
+        Ok(Found::Below {
+            at: 2.0,
+            value: 4.0
+        })
     );
     assert_eq!(
         found(|x| 2.0 * x, 1.0, 3.0, 10.0),
-        Ok(Found::Above { at: 3.0, value: 6.0 })
+        Ok(Found::Above {
+            at: 3.0,
+            value: 6.0
+        })
     );
     let Ok(Found::Inside(x)) = found(|x| -x, 1.0, 5.0, -3.0) else {
         panic!("not inside")
@@ -117,7 +126,9 @@ fn check(chain: &Chain, expected: [f64; 7]) {
 fn constant_server_agrees() {
     check(
         &solve_constant(1.5, 3.0, 5).unwrap(),
-        [0.5079365, 0.0158730, 0.9047619, 1.4761904, 0.61290324, 0.33333334, 0.2795699],
+        [
+            0.5079365, 0.0158730, 0.9047619, 1.4761904, 0.61290324, 0.33333334, 0.2795699,
+        ],
     );
     check(
         &solve_constant(2.0, 2.0, 3).unwrap(),
@@ -191,7 +202,16 @@ fn replica_has_the_published_rates() {
 
 #[track_caller]
 fn check_operation(operation: &PlainOperation, expected: [f64; 8]) {
-    let [throughput, response, wait, in_service, prefill, itl, ttft, utilisation] = expected;
+    let [
+        throughput,
+        response,
+        wait,
+        in_service,
+        prefill,
+        itl,
+        ttft,
+        utilisation,
+    ] = expected;
     close(1000.0 * operation.throughput, throughput);
     close(operation.response, response);
     if wait == 0.0 {
@@ -212,15 +232,28 @@ fn replica_agrees_at_published_rates() {
     let (least, most) = replica.rates();
     check_operation(
         &replica.at(least / 2.0).unwrap(),
-        [0.03224766, 15.506128, 0.0, 0.00050003635, 2.1001024, 1.3406026, 3.440705, 6.250454e-05],
+        [
+            0.03224766,
+            15.506128,
+            0.0,
+            0.00050003635,
+            2.1001024,
+            1.3406026,
+            3.440705,
+            6.250454e-05,
+        ],
     );
     check_operation(
         &replica.at(0.12774079).unwrap(),
-        [127.74075, 21.89387, 0.19418716, 2.7719338, 2.6682463, 1.9031436, 4.7655773, 0.34649172],
+        [
+            127.74075, 21.89387, 0.19418716, 2.7719338, 2.6682463, 1.9031436, 4.7655773, 0.34649172,
+        ],
     );
     check_operation(
         &replica.at(most).unwrap(),
-        [243.55475, 56.377525, 26.063812, 7.383049, 3.613525, 2.6700187, 32.347355, 0.9228811],
+        [
+            243.55475, 56.377525, 26.063812, 7.383049, 3.613525, 2.6700187, 32.347355, 0.9228811,
+        ],
     );
     for rate in [0.0, -1.0, 1.1 * most] {
         assert!(replica.at(rate).is_err(), "{rate}");

@@ -8,38 +8,38 @@ use std::collections::{BTreeMap, VecDeque};
 use trimtab_models::{Batch, Iteration, Lengths, Role};
 
 #[derive(Clone, Copy, Debug)]
-pub struct Engine {
-    pub role: Role,
-    pub iteration: Iteration,
-    pub batch: Batch,
+pub(crate) struct Engine {
+    pub(crate) role: Role,
+    pub(crate) iteration: Iteration,
+    pub(crate) batch: Batch,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    pub at: f64,
-    pub input: u64,
-    pub output: u64,
+pub(crate) struct Arrival {
+    pub(crate) at: f64,
+    pub(crate) input: u64,
+    pub(crate) output: u64,
 }
 
 /// A request that was served. In the decode role the first token came with it.
 #[derive(Clone, Copy, Debug)]
-pub struct Served {
-    pub arrival: Arrival,
-    pub first_token_at: f64,
-    pub finished_at: f64,
+pub(crate) struct Served {
+    pub(crate) arrival: Arrival,
+    pub(crate) first_token_at: f64,
+    pub(crate) finished_at: f64,
 }
 
 impl Served {
-    pub fn ttft(&self) -> f64 {
+    pub(crate) fn ttft(&self) -> f64 {
         self.first_token_at - self.arrival.at
     }
 
-    pub fn gaps(&self) -> u64 {
+    pub(crate) fn gaps(&self) -> u64 {
         self.arrival.output - 1
     }
 
     /// Mean time between its tokens; nothing where there is but one.
-    pub fn mean_gap(&self) -> Option<f64> {
+    pub(crate) fn mean_gap(&self) -> Option<f64> {
         let gaps = self.gaps();
         (gaps > 0).then(|| (self.finished_at - self.first_token_at) / gaps as f64)
     }
@@ -47,18 +47,18 @@ impl Served {
 
 /// An iteration that was run.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
-    pub end: f64,
-    pub seconds: f64,
-    pub decoding: usize,
-    pub running: usize,
+pub(crate) struct Step {
+    pub(crate) end: f64,
+    pub(crate) seconds: f64,
+    pub(crate) decoding: usize,
+    pub(crate) running: usize,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Run {
-    pub served: Vec<Served>,
-    pub steps: Vec<Step>,
-    pub preemptions: usize,
+pub(crate) struct Run {
+    pub(crate) served: Vec<Served>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) preemptions: usize,
 }
 
 struct Sequence {
@@ -92,7 +92,7 @@ struct State {
 }
 
 /// Serves all arrivals, which are in order.
-pub fn serve(engine: &Engine, arrivals: &[Arrival]) -> Run {
+pub(crate) fn serve(engine: &Engine, arrivals: &[Arrival]) -> Run {
     let mut state = State::default();
     let mut coming = arrivals.iter().peekable();
     loop {
@@ -206,7 +206,9 @@ impl State {
         }
         while left > 0 && self.running() < engine.batch.max_sequences as usize {
             let reserved = budget - left;
-            let Some(next) = self.waiting.front() else { break };
+            let Some(next) = self.waiting.front() else {
+                break;
+            };
             if !self.fits(engine, reserved + next.to_compute) {
                 break;
             }
@@ -218,7 +220,11 @@ impl State {
     }
 
     fn finish_prompts(&mut self) {
-        while self.prefilling.front().is_some_and(|first| first.to_compute == 0) {
+        while self
+            .prefilling
+            .front()
+            .is_some_and(|first| first.to_compute == 0)
+        {
             let mut sequence = self.prefilling.pop_front().expect("looked at");
             // A prompt yields a token; after a preemption it is one of the answer's.
             if sequence.first_token_at.is_some() {
@@ -256,7 +262,9 @@ impl State {
     fn finish_decoding(&mut self) {
         for id in self.finishing.remove(&self.iterations).unwrap_or_default() {
             // Whoever was preempted since finishes later, under another number.
-            let Some(done) = self.decoding.remove(&id) else { continue };
+            let Some(done) = self.decoding.remove(&id) else {
+                continue;
+            };
             assert_eq!(done.last, self.iterations);
             self.held -= done.sequence.held + self.iterations - done.started;
             self.finish(&done.sequence);
@@ -280,7 +288,12 @@ fn compute(sequence: &mut Sequence, budget: u64) -> u64 {
 }
 
 /// Poisson arrivals until `end`, with log-normal lengths; the rate may change with time.
-pub fn arrivals(seed: u64, lengths: &Lengths, end: f64, rate: impl Fn(f64) -> f64) -> Vec<Arrival> {
+pub(crate) fn arrivals(
+    seed: u64,
+    lengths: &Lengths,
+    end: f64,
+    rate: impl Fn(f64) -> f64,
+) -> Vec<Arrival> {
     let mut random = Random(seed);
     let mut all = Vec::new();
     let mut at = 0.0;
@@ -327,24 +340,27 @@ impl Random {
 
 /// What the requests of a run saw, without those of its first tenth.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Ascending.
     ttft: Vec<f64>,
     mean_gaps: Vec<f64>,
     /// Mean gap over tokens.
-    pub itl: f64,
+    pub(crate) itl: f64,
     served: Vec<Served>,
 }
 
 impl Seen {
-    pub fn of(run: &Run) -> Self {
+    pub(crate) fn of(run: &Run) -> Self {
         let served = run.served[run.served.len() / 10..].to_vec();
         let sorted = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
             values
         };
         let gaps: u64 = served.iter().map(Served::gaps).sum();
-        let decoding: f64 = served.iter().map(|s| s.finished_at - s.first_token_at).sum();
+        let decoding: f64 = served
+            .iter()
+            .map(|s| s.finished_at - s.first_token_at)
+            .sum();
         Self {
             ttft: sorted(served.iter().map(Served::ttft).collect()),
             mean_gaps: sorted(served.iter().filter_map(Served::mean_gap).collect()),
@@ -353,21 +369,21 @@ impl Seen {
         }
     }
 
-    pub fn ttft(&self) -> f64 {
+    pub(crate) fn ttft(&self) -> f64 {
         self.ttft.iter().sum::<f64>() / self.ttft.len() as f64
     }
 
-    pub fn ttft_at(&self, percentile: f64) -> f64 {
+    pub(crate) fn ttft_at(&self, percentile: f64) -> f64 {
         at(&self.ttft, percentile)
     }
 
     /// A request's mean gap at a percentile of requests.
-    pub fn itl_at(&self, percentile: f64) -> f64 {
+    pub(crate) fn itl_at(&self, percentile: f64) -> f64 {
         at(&self.mean_gaps, percentile)
     }
 
     /// Share of requests that met both bounds.
-    pub fn attained(&self, ttft: f64, itl: f64) -> f64 {
+    pub(crate) fn attained(&self, ttft: f64, itl: f64) -> f64 {
         let met = |served: &&Served| {
             served.ttft() <= ttft && served.mean_gap().is_none_or(|gap| gap <= itl)
         };

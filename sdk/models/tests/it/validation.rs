@@ -1,18 +1,20 @@
 //! The table that holds the model against the simulation: requests of one kind on one replica, at
 //! shares of the rate that the model sizes for a card's targets.
 
+use std::fmt;
+
 use trimtab_models::plain::PlainReplica;
 use trimtab_models::{Batch, Iteration, Lengths, Replica, Role, Spread, Tail, Targets, size};
 
 use crate::simulator::{Engine, Seen, arrivals, serve};
 
-pub struct Card {
-    pub name: &'static str,
-    pub iteration: Iteration,
-    pub targets: Targets,
+pub(crate) struct Card {
+    pub(crate) name: &'static str,
+    pub(crate) iteration: Iteration,
+    pub(crate) targets: Targets,
 }
 
-pub const CARDS: [Card; 2] = [
+pub(crate) const CARDS: [Card; 2] = [
     Card {
         name: "fast",
         iteration: Iteration {
@@ -41,7 +43,7 @@ pub const CARDS: [Card; 2] = [
     },
 ];
 
-pub const BATCH: Batch = Batch {
+pub(crate) const BATCH: Batch = Batch {
     max_sequences: 256,
     max_batched_tokens: 8192,
     kv_capacity_tokens: None,
@@ -49,7 +51,7 @@ pub const BATCH: Batch = Batch {
 };
 
 /// Mean lengths of prompt and answer.
-pub const LENGTHS: [(f64, f64); 5] = [
+pub(crate) const LENGTHS: [(f64, f64); 5] = [
     (512.0, 200.0),
     (1155.0, 211.0),
     (200.0, 1000.0),
@@ -57,29 +59,56 @@ pub const LENGTHS: [(f64, f64); 5] = [
     (2048.0, 28.0),
 ];
 
-pub const SHARES: [f64; 4] = [0.2, 0.4, 0.6, 0.8];
+pub(crate) const SHARES: [f64; 4] = [0.2, 0.4, 0.6, 0.8];
 
 /// One line: the simulation's figures in seconds, and by what share the model's exceed them.
-pub struct Row {
-    pub card: &'static str,
-    pub lengths: Lengths,
-    pub share: f64,
-    pub rate: f64,
-    pub itl: f64,
-    pub ttft: f64,
-    pub itl_at_p99: f64,
-    pub ttft_at_p99: f64,
-    pub itl_error: f64,
-    pub ttft_error: f64,
-    pub itl_at_p99_error: f64,
-    pub ttft_at_p99_error: f64,
+pub(crate) struct Row {
+    pub(crate) card: &'static str,
+    pub(crate) lengths: Lengths,
+    pub(crate) share: f64,
+    pub(crate) rate: f64,
+    pub(crate) itl: f64,
+    pub(crate) ttft: f64,
+    pub(crate) itl_at_p99: f64,
+    pub(crate) ttft_at_p99: f64,
+    pub(crate) itl_error: f64,
+    pub(crate) ttft_error: f64,
+    pub(crate) itl_at_p99_error: f64,
+    pub(crate) ttft_at_p99_error: f64,
     /// The same of WVA's model.
-    pub plain_itl_error: f64,
-    pub plain_ttft_error: f64,
+    pub(crate) plain_itl_error: f64,
+    pub(crate) plain_ttft_error: f64,
+}
+
+/// Times in ms, errors in per cent.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| 100.0 * share;
+        write!(
+            f,
+            "{:4} {:4}/{:<4}  {:4.0} % {:7.2} | {:6.1} {:+4.0} {:+5.0}  | {:6.0} {:+4.0} {:+5.0}  | \
+             {:7.1} {:+4.0} | {:8.0} {:+4.0}",
+            self.card,
+            self.lengths.input_tokens,
+            self.lengths.output_tokens,
+            percent(self.share),
+            self.rate,
+            1e3 * self.itl,
+            percent(self.itl_error),
+            percent(self.plain_itl_error),
+            1e3 * self.ttft,
+            percent(self.ttft_error),
+            percent(self.plain_ttft_error),
+            1e3 * self.itl_at_p99,
+            percent(self.itl_at_p99_error),
+            1e3 * self.ttft_at_p99,
+            percent(self.ttft_at_p99_error),
+        )
+    }
 }
 
 /// All lines with fixed lengths, or with lengths that vary as in conversations.
-pub fn rows(spread: Spread, requests: f64) -> Vec<Row> {
+pub(crate) fn rows(spread: Spread, requests: f64) -> Vec<Row> {
     let mut rows = Vec::new();
     for card in &CARDS {
         for (input, output) in LENGTHS {
@@ -105,10 +134,15 @@ fn row(card: &Card, lengths: Lengths, share: f64, requests: f64) -> Row {
     ));
     let operation = replica.at(rate).expect("below the largest");
     let quantiles = Tail::prior().quantiles(&replica, &operation, 0.99);
-    let plain = PlainReplica::new(card.iteration, lengths, BATCH.max_sequences, BATCH.max_waiting)
-        .expect("valid")
-        .at(rate)
-        .expect("below the largest");
+    let plain = PlainReplica::new(
+        card.iteration,
+        lengths,
+        BATCH.max_sequences,
+        BATCH.max_waiting,
+    )
+    .expect("valid")
+    .at(rate)
+    .expect("below the largest");
     let off = |model: f64, seen: f64| model / seen - 1.0;
     Row {
         card: card.name,
