@@ -52,17 +52,18 @@ pub(crate) struct SimulateArguments {
     /// Scenario: a file, or the name of a built-in one [default: the built-in one, or with --trace
     /// one pool that is made to fit the trace]
     pub(crate) scenario: Option<String>,
-    /// Requests to serve: Azure LLM inference or BurstGPT CSV, or Mooncake JSONL
+    /// Requests to serve instead of the scenario's: Azure LLM inference or BurstGPT CSV, or Mooncake JSONL
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Copies of the trace to lay over one another; a fraction thins it
-    #[arg(long, value_name = "X", requires = "trace")]
+    /// Copies of each trace to lay over one another, a fraction thins it; generated rates are
+    /// multiplied
+    #[arg(long, value_name = "X")]
     pub(crate) rate_scale: Option<f64>,
-    /// Times to play the trace, one after the other
-    #[arg(long, value_name = "N", requires = "trace")]
+    /// Times to play each trace, one after the other
+    #[arg(long, value_name = "N")]
     pub(crate) repeat: Option<u32>,
     /// Most that a copy is shifted against the others, in seconds
-    #[arg(long, value_name = "SECONDS", requires = "trace")]
+    #[arg(long, value_name = "SECONDS")]
     pub(crate) spread: Option<f64>,
     /// Analyzer of every pool: `builtin:NAME`, or the path of a component
     #[arg(long, value_name = "REF")]

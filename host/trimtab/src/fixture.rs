@@ -12,7 +12,10 @@ use trimtab_core::snapshot::{Mode, PoolRules};
 use trimtab_sim::outcome::{
     Outcome, Percentiles, PoolSample, PoolSeries, RequestCounts, VariantSeries,
 };
-use trimtab_sim::spec::{Arrival, IterationTime, PoolSpec, Spec, Startup, Timing, VariantSpec};
+use trimtab_sim::run::START_MS;
+use trimtab_sim::spec::{
+    Arrival, FaultSpec, IterationTime, PoolSpec, Spec, Startup, Timing, VariantSpec,
+};
 
 use crate::summary::{Identity, Policies, Run};
 
@@ -30,7 +33,11 @@ pub(crate) fn spec() -> Spec {
         pools: vec![pool("chat", &["h100", "l40s"]), pool("code", &["a100"])],
         inventory: None,
         budget_per_hour: None,
-        faults: Vec::new(),
+        faults: vec![FaultSpec::MetricsVanish {
+            from_seconds: 4950.0,
+            until_seconds: 5040.0,
+            pool: 0,
+        }],
     }
 }
 
@@ -81,7 +88,7 @@ pub(crate) fn decision(
         why: "2 of 5 replicas have not reported".to_owned(),
     };
     PoolDecision {
-        now_ms: at_seconds * 1000,
+        now_ms: START_MS + at_seconds * 1000,
         namespace: "serving".to_owned(),
         pool: pool.to_owned(),
         mode: Mode::Enforce,

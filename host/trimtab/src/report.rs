@@ -5,6 +5,7 @@ mod chart;
 mod comparison;
 mod decisions;
 mod events;
+mod faults;
 mod header;
 mod ink;
 mod pool;
@@ -12,17 +13,30 @@ mod series;
 
 use anyhow::Result;
 use maud::{DOCTYPE, PreEscaped, html};
+use trimtab_sim::run::START_MS;
 use trimtab_sim::spec::Spec;
 
 use crate::summary::{Run, Summary};
+use chart::Frame;
 
 /// The page. Its plots of pools and its decisions are those of the first run.
 pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result<String> {
-    let duration = duration(spec, runs);
+    let frame = Frame {
+        duration: duration(spec, runs),
+        arriving: spec.duration_seconds,
+        marks: Vec::new(),
+    };
     let shown = runs.first();
     let pools = shown.map_or(&[][..], |run| &run.outcome.pools);
-    let sections = spec.pools.iter().zip(pools);
-    let sections = sections.map(|(spec, series)| pool::section(spec, series, duration));
+    let sections = spec.pools.iter().zip(pools).enumerate();
+    let sections = sections.map(|(position, (pool, series))| {
+        let mishaps = faults::of_pool(&spec.faults, position, pool);
+        let marks = mishaps
+            .iter()
+            .flat_map(|mishap| mishap.marks.iter().copied())
+            .collect();
+        pool::section(pool, series, &mishaps, &Frame { marks, ..frame })
+    });
     let sections = sections.collect::<Result<Vec<_>>>()?;
     let page = html! {
         (DOCTYPE)
@@ -36,9 +50,9 @@ pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result
             body {
                 main {
                     (header::section(spec, summary))
-                    (comparison::section(spec, runs, duration)?)
+                    (comparison::section(spec, runs, &frame)?)
                     @for section in sections { (section) }
-                    @if let Some(run) = shown { (decisions::section(&run.outcome.decisions, 0)) }
+                    @if let Some(run) = shown { (decisions::section(&run.outcome.decisions, START_MS)) }
                     (footer(runs))
                 }
             }
@@ -106,7 +120,7 @@ mod tests {
         for pool in &spec.pools {
             assert!(page.contains(&format!("Pool {}/{}", pool.namespace, pool.name)));
             for variant in &pool.variants {
-                assert!(page.contains(&format!("{} asked", variant.name)));
+                assert!(page.contains(&variant.name));
             }
         }
         for run in fixture::runs(&spec) {

@@ -107,6 +107,14 @@ impl Axis {
         }
     }
 
+    pub(crate) fn low(&self) -> f64 {
+        self.low
+    }
+
+    pub(crate) fn high(&self) -> f64 {
+        self.high
+    }
+
     /// How a mark of the time axis reads, all of an axis in one unit.
     pub(crate) fn time_label(&self, seconds: f64) -> String {
         let step = self.ticks.get(1).copied().unwrap_or(self.high);

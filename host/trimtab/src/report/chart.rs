@@ -39,6 +39,7 @@ pub(crate) enum Span {
 
 /// One line of a plot.
 pub(crate) struct Line {
+    /// Empty where another line's label stands for it.
     pub(crate) label: String,
     pub(crate) ink: Ink,
     pub(crate) segments: Segments,
@@ -50,12 +51,21 @@ pub(crate) struct Objective {
     pub(crate) value: f64,
 }
 
+/// What all plots of a section share, so that one can be read against another.
+pub(crate) struct Frame {
+    /// Of the whole run, in seconds, until the last request was served.
+    pub(crate) duration: f64,
+    /// Seconds for which requests arrive.
+    pub(crate) arriving: f64,
+    /// Instants at which something went wrong, in seconds from the start.
+    pub(crate) marks: Vec<f64>,
+}
+
 impl Chart {
-    /// The plot with its title and legend. `duration` in seconds is that of the whole run, so that
-    /// all plots of a page share their time axis.
-    pub(crate) fn figure(&self, duration: f64) -> Result<Markup> {
+    /// The plot with its title and legend.
+    pub(crate) fn figure(&self, frame: &Frame) -> Result<Markup> {
         let vertical = self.vertical();
-        let svg = self.draw(Axis::time(duration), vertical.axis)?;
+        let svg = self.draw(frame, vertical.axis)?;
         Ok(html! {
             figure {
                 figcaption {
@@ -70,14 +80,18 @@ impl Chart {
         })
     }
 
+    /// A line alone needs no name: the title says what it is.
     fn legend(&self) -> Markup {
-        let objective = self
-            .objective
+        let level = self.objective.iter();
+        let level = level.map(|level| (Ink::Objective, level.label.as_str()));
+        let lines = self
+            .lines
             .iter()
-            .map(|level| (Ink::Objective, &level.label));
-        let lines = self.lines.iter().map(|line| (line.ink, &line.label));
+            .map(|line| (line.ink, line.label.as_str()));
+        let keys = lines.chain(level).filter(|(_, label)| !label.is_empty());
+        let alone = self.lines.len() == 1 && self.objective.is_none();
         html! {
-            @for (ink, label) in lines.chain(objective) {
+            @for (ink, label) in keys.filter(|_| !alone) {
                 span .key {
                     i .dashed[ink.is_dashed()] style=(format!("border-color:{}", ink.value())) {}
                     (label)
@@ -97,7 +111,7 @@ impl Chart {
             .map(|(_, value)| *value)
             .fold(f64::INFINITY, f64::min);
         let level = self.objective.as_ref().map(|objective| objective.value);
-        let top = level.map_or(largest, |level| largest.max(level * 1.05));
+        let top = level.map_or(largest, |level| largest.max(level)) * 1.04;
         // A line that hugs its plot's floor cannot be read.
         let flattened = level.is_some_and(|level| largest > 4.0 * level);
         match self.range {
@@ -119,12 +133,13 @@ impl Chart {
         }
     }
 
-    fn draw(&self, time: Axis, vertical: Axis) -> Result<String> {
+    fn draw(&self, frame: &Frame, vertical: Axis) -> Result<String> {
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            let time = Axis::time(frame.duration);
             let labels = time.clone();
-            let end = plotters::coord::ranged1d::Ranged::range(&time).end;
+            let (bottom, top) = (vertical.low(), vertical.high());
             let mut chart = ChartBuilder::on(&area)
                 .margin_top(8)
                 .margin_right(26)
@@ -142,6 +157,11 @@ impl Chart {
                 .y_label_formatter(&|value| self.unit.label(*value))
                 .draw()
                 .map_err(unplottable)?;
+            for at in &frame.marks {
+                let upright = vec![(*at, bottom), (*at, top)];
+                let mark = PathElement::new(upright, Ink::Mishap.marker().stroke_width(1));
+                chart.draw_series([mark]).map_err(unplottable)?;
+            }
             for line in self.lines.iter().rev() {
                 let stroke = line.ink.marker().stroke_width(2);
                 for segment in &line.segments {
@@ -164,7 +184,7 @@ impl Chart {
                 chart.draw_series(dots).map_err(unplottable)?;
             }
             if let Some(level) = &self.objective {
-                let across = vec![(0.0, level.value), (end, level.value)];
+                let across = vec![(0.0, level.value), (frame.duration, level.value)];
                 let line = PathElement::new(across, Ink::Objective.marker().stroke_width(2));
                 chart.draw_series([line]).map_err(unplottable)?;
             }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use maud::{Markup, html};
 
 use super::axis::Unit;
-use super::chart::{Chart, Line, Objective, Span};
+use super::chart::{Chart, Frame, Line, Objective, Span};
 use super::ink::Ink;
 use super::series::{self, Segments};
 use crate::figures;
@@ -13,9 +13,9 @@ use trimtab_sim::outcome::Outcome;
 use trimtab_sim::spec::Spec;
 
 /// The plots of the whole fleet, a line for each run.
-pub(crate) fn section(spec: &Spec, runs: &[Run], duration: f64) -> Result<Markup> {
+pub(crate) fn section(spec: &Spec, runs: &[Run], frame: &Frame) -> Result<Markup> {
     // One point for about every fortieth of the run: shares of few requests say nothing.
-    let span = duration / 40.0;
+    let span = frame.duration / 40.0;
     let charts = [
         Chart {
             title: "Attainment".to_owned(),
@@ -59,7 +59,7 @@ pub(crate) fn section(spec: &Spec, runs: &[Run], duration: f64) -> Result<Markup
     ];
     let charts = charts
         .iter()
-        .map(|chart| chart.figure(duration))
+        .map(|chart| chart.figure(frame))
         .collect::<Result<Vec<_>>>()?;
     Ok(html! {
         section {

@@ -94,7 +94,7 @@ mod tests {
         let decisions = [decision(0, "a", 2, 2, &[]), decision(15, "a", 2, 3, &[])];
         let events = pick(&decisions);
         assert_eq!(events.len(), 1);
-        assert_eq!(events[0].decision.now_ms, 15_000);
+        assert_eq!(events[0].decision.variants[0].desired, 3);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) enum Ink {
     Text,
     Grid,
     Objective,
+    /// Something that the scenario lets go wrong.
+    Mishap,
     /// What the fleet is given, whoever decides.
     Arrivals,
     /// 0, 1, 2: the 50th, 95th and 99th percentile, in shades of the first run's colour.
@@ -31,6 +33,7 @@ type Pair = (&'static str, &'static str);
 const TEXT: Pair = ("#3c4450", "#b4bcc8");
 const GRID: Pair = ("#e3e6ea", "#2c323a");
 const OBJECTIVE: Pair = ("#b3312c", "#f0716b");
+const MISHAP: Pair = ("#b9742f", "#c98a4a");
 const ARRIVALS: Pair = ("#5c6673", "#9aa4b2");
 const PERCENTILES: [Pair; 3] = [
     ("#9cc3f7", "#3768ad"),
@@ -68,7 +71,7 @@ impl Ink {
     }
 
     pub(crate) fn is_dashed(self) -> bool {
-        matches!(self, Self::Asked(_) | Self::Objective)
+        matches!(self, Self::Asked(_) | Self::Objective | Self::Mishap)
     }
 
     fn place(self) -> (u8, usize) {
@@ -81,6 +84,7 @@ impl Ink {
             Self::Run(position) => (6, position % RUNS.len()),
             Self::Variant(position) => (7, position % VARIANTS.len()),
             Self::Asked(position) => (8, position % VARIANTS.len()),
+            Self::Mishap => (9, 0),
         }
     }
 
@@ -90,6 +94,7 @@ impl Ink {
             Self::Text => "text".to_owned(),
             Self::Grid => "grid".to_owned(),
             Self::Objective => "objective".to_owned(),
+            Self::Mishap => "mishap".to_owned(),
             Self::Arrivals => "arrivals".to_owned(),
             Self::Percentile(_) => format!("percentile-{position}"),
             Self::Run(_) => format!("run-{position}"),
@@ -102,6 +107,7 @@ impl Ink {
             (Self::Text, TEXT),
             (Self::Grid, GRID),
             (Self::Objective, OBJECTIVE),
+            (Self::Mishap, MISHAP),
             (Self::Arrivals, ARRIVALS),
         ];
         single

@@ -7,16 +7,22 @@ use trimtab_sim::outcome::{Percentiles, PoolSample, PoolSeries};
 use trimtab_sim::spec::PoolSpec;
 
 use super::axis::Unit;
-use super::chart::{Chart, Line, Objective, Span};
+use super::chart::{Chart, Frame, Line, Objective, Span};
+use super::faults::Mishap;
 use super::ink::Ink;
 use super::series::{self, Gather, Segments};
 use crate::figures;
 
-/// The section of one pool. `duration` in seconds is that of the whole run.
-pub(crate) fn section(spec: &PoolSpec, series: &PoolSeries, duration: f64) -> Result<Markup> {
+/// The section of one pool.
+pub(crate) fn section(
+    spec: &PoolSpec,
+    series: &PoolSeries,
+    mishaps: &[Mishap],
+    frame: &Frame,
+) -> Result<Markup> {
     let promise = &spec.objective;
     let charts = [
-        arrivals(series),
+        arrivals(series, frame.arriving),
         replicas(series),
         latency("Time to first token", series, promise, promise.ttft, |s| {
             s.ttft_seconds
@@ -29,12 +35,14 @@ pub(crate) fn section(spec: &PoolSpec, series: &PoolSeries, duration: f64) -> Re
     ];
     let charts = charts
         .iter()
-        .map(|chart| chart.figure(duration))
+        .map(|chart| chart.figure(frame))
         .collect::<Result<Vec<_>>>()?;
     Ok(html! {
         section {
             h2 { "Pool " (spec.namespace) "/" (spec.name) }
-            p .lead { "Serves " strong { (spec.model) } ". " (promised(promise)) }
+            p .lead { "Serves " strong { (spec.model) } ". " (promised(promise))
+                @for mishap in mishaps { " " (mishap.sentence) }
+            }
             div .grid { @for chart in charts { (chart) } }
         }
     })
@@ -59,7 +67,9 @@ fn promised(promise: &Promise) -> String {
     )
 }
 
-fn arrivals(series: &PoolSeries) -> Chart {
+fn arrivals(series: &PoolSeries, until: f64) -> Chart {
+    let arriving =
+        |sample: &PoolSample| (sample.at_seconds <= until).then_some(sample.arrival_rate);
     Chart {
         title: "Arrivals".to_owned(),
         counts: "requests per second".to_owned(),
@@ -68,7 +78,7 @@ fn arrivals(series: &PoolSeries) -> Chart {
         lines: vec![Line {
             label: "arriving".to_owned(),
             ink: Ink::Arrivals,
-            segments: sampled(series, Gather::Mean, |sample| sample.arrival_rate),
+            segments: series::line(&series.samples, Gather::Mean, arriving),
         }],
         objective: None,
     }
@@ -77,18 +87,18 @@ fn arrivals(series: &PoolSeries) -> Chart {
 fn replicas(series: &PoolSeries) -> Chart {
     let numbered = || series.variants.iter().enumerate();
     let serving = numbered().map(|(position, variant)| Line {
-        label: format!("{} serving", variant.variant),
+        label: variant.variant.clone(),
         ink: Ink::Variant(position),
         segments: series::steps(&series.samples, &variant.serving),
     });
     let asked = numbered().map(|(position, variant)| Line {
-        label: format!("{} asked", variant.variant),
+        label: String::new(),
         ink: Ink::Asked(position),
         segments: series::steps(&series.samples, &variant.asked),
     });
     Chart {
         title: "Replicas".to_owned(),
-        counts: "by variant".to_owned(),
+        counts: "that serve, and dashed those asked for".to_owned(),
         unit: Unit::Count,
         range: Span::FromZero,
         lines: serving.chain(asked).collect(),
