@@ -231,7 +231,7 @@ mod tests {
             gpus,
             ..kind(cost, share, 0, 9)
         };
-        let kinds = [on_h100(4.5, 10.0, 1), on_h100(9.0, 19.0, 2)];
+        let kinds = [on_h100(4.5, 10.0, 1), on_h100(8.0, 19.0, 2)];
         let inventory = Some(vec![("H100".to_owned(), 3)]);
         assert_eq!(cheapest(&kinds, &inventory, 29.0), [1, 1]);
     }
