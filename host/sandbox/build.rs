@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Policies that are shipped inside: directories of `policies/`, crates `trimtab-NAME`.
-const BUILTINS: &[&str] = &[];
+const BUILTINS: &[&str] = &["queueing-analyzer", "cost-optimizer"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
