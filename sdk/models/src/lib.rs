@@ -16,6 +16,7 @@ pub mod iteration;
 pub mod matrix;
 pub mod model_name;
 pub mod plain;
+pub mod pooling;
 pub mod queue;
 mod search;
 pub mod sizing;
