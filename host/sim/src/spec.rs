@@ -32,7 +32,11 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { tick_seconds: 15.0, scrape_seconds: 15.0, actuation_seconds: 15.0 }
+        Self {
+            tick_seconds: 15.0,
+            scrape_seconds: 15.0,
+            actuation_seconds: 15.0,
+        }
     }
 }
 
@@ -99,9 +103,21 @@ pub struct Startup {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultSpec {
     /// The oldest serving replica of a variant dies; its requests go back to the router.
-    ReplicaDies { at_seconds: f64, pool: usize, variant: usize },
+    ReplicaDies {
+        at_seconds: f64,
+        pool: usize,
+        variant: usize,
+    },
     /// The next start of the variant after this time fails when it would have served.
-    StartFails { at_seconds: f64, pool: usize, variant: usize },
+    StartFails {
+        at_seconds: f64,
+        pool: usize,
+        variant: usize,
+    },
     /// No metrics of the pool are scraped in this span.
-    MetricsVanish { from_seconds: f64, until_seconds: f64, pool: usize },
+    MetricsVanish {
+        from_seconds: f64,
+        until_seconds: f64,
+        pool: usize,
+    },
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::engine::{Job, Part};
 use crate::spec::Arrival;
