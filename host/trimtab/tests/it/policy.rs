@@ -201,20 +201,45 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn without_a_cache_nothing_is_kept() {
+fn without_a_cache_no_directory_is_made() {
     let directory = tempdir().unwrap();
-    let inspect = |arguments: &[&str]| {
-        let ended = command(directory.path())
+    std::fs::write(directory.path().join("bad.wasm"), "").unwrap();
+    let made = |arguments: &[&str]| {
+        let mut command = command(directory.path());
+        command
             .env_remove("TRIMTAB_CACHE")
             .env("XDG_CACHE_HOME", directory.path())
-            .args(["policy", "inspect", ANALYZER])
-            .args(arguments)
-            .status();
-        assert!(ended.unwrap().success());
+            .args(["policy", "inspect", "bad.wasm"])
+            .args(arguments);
+        assert_eq!(command.output().unwrap().status.code(), Some(1));
         directory.path().join("trimtab").exists()
     };
-    assert!(!inspect(&["--no-cache"]));
-    assert!(inspect(&[]));
+    assert!(!made(&["--no-cache"]));
+    assert!(made(&[]));
+}
+
+#[test]
+fn a_cache_that_cannot_be_is_an_error_only_where_asked_for() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let inspect = ["policy", "inspect", "file"];
+    let asked = command(directory.path())
+        .env("TRIMTAB_CACHE", &file)
+        .args(inspect)
+        .output();
+    let said = String::from_utf8(asked.unwrap().stderr).unwrap();
+    assert!(said.contains("cache of compiled policies"), "{said}");
+    let fallen_back = command(directory.path())
+        .env_remove("TRIMTAB_CACHE")
+        .env("XDG_CACHE_HOME", &file)
+        .args(inspect)
+        .output();
+    let said = String::from_utf8(fallen_back.unwrap().stderr).unwrap();
+    assert!(
+        said.contains("not kept") && said.contains("not a component"),
+        "{said}"
+    );
 }
 
 fn write(directory: &Path, input: &Value) {
