@@ -71,16 +71,16 @@ pub fn size(
         Some(bracket) => bracket.crossing(TOLERANCE, |rate| question.surplus(rate)),
         None => replica.max_rate(),
     };
+    let tails = Tails::new(replica, rate);
     let binding = if rate < replica.max_rate() {
-        question.binding(rate)
+        question.missed(&tails).binding()
     } else {
         Binding::Capacity
     };
-    let operation = replica.at(rate)?;
     Ok(Sized {
         rate,
-        operation,
-        quantiles: tail.quantiles(replica, &operation, targets.percentile),
+        operation: replica.at(rate)?,
+        quantiles: tails.quantiles(tail, targets.percentile),
         binding,
     })
 }
@@ -102,6 +102,18 @@ struct Missed {
     ttft: f64,
     itl: f64,
     failed: f64,
+}
+
+impl Missed {
+    fn binding(&self) -> Binding {
+        if self.failed > self.ttft + self.itl {
+            Binding::Capacity
+        } else if self.ttft > self.itl {
+            Binding::Ttft
+        } else {
+            Binding::Itl
+        }
+    }
 }
 
 impl<'a> Question<'a> {
@@ -133,8 +145,7 @@ impl<'a> Question<'a> {
         })
     }
 
-    fn missed(&self, rate: f64) -> Missed {
-        let tails = Tails::new(self.replica, rate);
+    fn missed(&self, tails: &Tails) -> Missed {
         Missed {
             ttft: self.ttft.map_or(0.0, |bound| tails.ttft_above(bound)),
             itl: self.itl.map_or(0.0, |bound| tails.itl_above(bound)),
@@ -144,7 +155,7 @@ impl<'a> Question<'a> {
 
     /// Logarithm of the share that misses over the share that may: above zero, too much arrives.
     fn surplus(&self, rate: f64) -> f64 {
-        let missed = self.missed(rate);
+        let missed = self.missed(&Tails::new(self.replica, rate));
         let all = missed.ttft + missed.itl + missed.failed;
         (all.max(1e-12) / self.spare).ln()
     }
@@ -199,24 +210,9 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn binding(&self, rate: f64) -> Binding {
-        let missed = self.missed(rate);
-        if missed.failed > missed.ttft + missed.itl {
-            Binding::Capacity
-        } else if missed.ttft > missed.itl {
-            Binding::Ttft
-        } else {
-            Binding::Itl
-        }
-    }
-
     fn unreachable(&self, rate: f64) -> ModelError {
-        let operation = match self.replica.at(rate) {
-            Ok(operation) => operation,
-            Err(error) => return error,
-        };
-        let percentile = self.targets.percentile;
-        let best = self.tail.quantiles(self.replica, &operation, percentile);
+        let tails = Tails::new(self.replica, rate);
+        let best = tails.quantiles(self.tail, self.targets.percentile);
         let (what, target, best) = match self.ttft {
             Some(bound) if best.ttft_seconds > bound * self.tail.ttft_factor => {
                 ("TTFT", self.targets.ttft_seconds, best.ttft_seconds)

@@ -50,12 +50,7 @@ impl Tail {
         operation: &Operation,
         percentile: f64,
     ) -> Quantiles {
-        let percentile = percentile.clamp(1e-6, 1.0 - 1e-6);
-        let tails = Tails::new(replica, operation.rate);
-        Quantiles {
-            ttft_seconds: self.ttft_factor * tails.ttft_quantile(percentile),
-            itl_seconds: self.itl_factor * tails.itl_quantile(percentile),
-        }
+        Tails::new(replica, operation.rate).quantiles(self, percentile)
     }
 
     /// Moves the factors towards observed percentiles over what [`Tail::prior`] predicts for the
@@ -122,34 +117,36 @@ impl Tails {
         self.waiting.refused.max(self.waiting.preempted)
     }
 
-    fn ttft_quantile(&self, percentile: f64) -> f64 {
-        quantile(self.prompt_seconds, percentile, |x| self.ttft_above(x))
-    }
-
-    /// The mean gap where no request has one.
-    fn itl_quantile(&self, percentile: f64) -> f64 {
-        match &self.gaps {
+    /// What the share `percentile` stays below; the mean gap where no request has one.
+    pub(crate) fn quantiles(&self, tail: &Tail, percentile: f64) -> Quantiles {
+        let percentile = percentile.clamp(1e-6, 1.0 - 1e-6);
+        let ttft = quantile(self.prompt_seconds, percentile, |x| self.ttft_above(x));
+        let itl = match &self.gaps {
             Some(gaps) => quantile(self.gap, percentile, |x| gaps.above(x)),
             None => self.gap,
+        };
+        Quantiles {
+            ttft_seconds: tail.ttft_factor * ttft,
+            itl_seconds: tail.itl_factor * itl,
         }
     }
 }
 
-/// Where `above` falls to `1 − percentile`, searched from `start` on.
-fn quantile(start: f64, percentile: f64, above: impl Fn(f64) -> f64) -> f64 {
+/// Where `above` falls to `1 − percentile`, searched from the mean on.
+fn quantile(mean: f64, percentile: f64, above: impl Fn(f64) -> f64) -> f64 {
     // In logarithms the tail is nearly straight.
     let surplus = |x: f64| (above(x).max(1e-12) / (1.0 - percentile)).ln();
-    let first = (start, surplus(start));
-    let factor = if first.1 > 0.0 { 1.4 } else { 1.0 / 1.4 };
-    let mut near = first;
-    for _ in 0..60 {
-        let far = (near.0 * factor, surplus(near.0 * factor));
-        if (far.1 > 0.0) != (first.1 > 0.0) {
+    let at = |x: f64| (x, surplus(x));
+    let mut near = at(mean);
+    let upwards = near.1 > 0.0;
+    for _ in 0..40 {
+        let far = at(if upwards { 1.8 * near.0 } else { near.0 / 1.8 });
+        if (far.1 > 0.0) != upwards {
             let bracket = Bracket {
                 low: near,
                 high: far,
             };
-            return bracket.crossing(1e-4, surplus);
+            return bracket.crossing(1e-3, surplus);
         }
         near = far;
     }
