@@ -1,5 +1,10 @@
 //! The maths that policies share: queueing, tracking, forecasting, capacity.
 //!
+//! Two models of a replica: [`plain`] is WVA's queue, kept for its published vectors; [`queue`] is
+//! what sizes ([`sizing`]), tells percentiles ([`tail`]) and is tracked ([`tracking`]). The second
+//! is to second order what continuous batching does (`steady`), and is held against a simulation of
+//! it in the tests; `cargo run --release -p trimtab-models --example validation` prints the table.
+//!
 //! Units are seconds, requests per second and tokens. Nothing here knows a clock, a policy or
 //! WebAssembly; the same arguments give the same answer.
 

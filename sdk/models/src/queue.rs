@@ -2,7 +2,7 @@
 //!
 //! This is not WVA's queue (that one is [`crate::plain`]) but a model of what an engine with
 //! continuous batching and chunked prefill does, checked against a simulation of it: see
-//! [`crate::steady`] for the maths and the crate's tests for how far it is off.
+//! `steady` for the maths and the crate's tests for how far it is off.
 
 use crate::error::{ModelError, within};
 use crate::first_token::FirstToken;

@@ -1,7 +1,7 @@
 //! The tail: what share of requests a bound leaves out, and what a percentile of them sees.
 //!
-//! Predicted by the model from the spread of lengths (see [`crate::first_token`] and
-//! [`crate::gaps`]), then stretched by what observation taught.
+//! Predicted by the model from the spread of lengths (see `first_token` and
+//! `gaps`), then stretched by what observation taught.
 
 use crate::distribution::Mixture;
 use crate::gaps::Gaps;
