@@ -1,19 +1,13 @@
 //! Draws one plot over the time of a run as SVG, and sets it in the page with title and legend.
 
-use anyhow::{Result, anyhow};
+mod draw;
+
+use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
-use plotters::prelude::{
-    ChartBuilder, Circle, IntoDrawingArea as _, LineSeries, PathElement, SVGBackend,
-};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color as _, IntoFont as _, ShapeStyle, TextStyle};
 
 use super::axis::{Axis, Unit};
 use super::ink::Ink;
 use super::series::Segments;
-
-/// Width and height of a drawing, in its own units; the page scales it.
-const SIZE: (u32, u32) = (640, 210);
 
 /// A plot over the time of a run.
 pub(crate) struct Chart {
@@ -65,7 +59,7 @@ impl Chart {
     /// The plot with its title and legend.
     pub(crate) fn figure(&self, frame: &Frame) -> Result<Markup> {
         let vertical = self.vertical();
-        let svg = self.draw(frame, vertical.axis)?;
+        let svg = draw::svg(self, frame, vertical.axis)?;
         Ok(html! {
             figure {
                 figcaption {
@@ -132,66 +126,6 @@ impl Chart {
             },
         }
     }
-
-    fn draw(&self, frame: &Frame, vertical: Axis) -> Result<String> {
-        let mut svg = String::new();
-        {
-            let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-            let time = Axis::time(frame.duration);
-            let labels = time.clone();
-            let (bottom, top) = (vertical.low(), vertical.high());
-            let mut chart = ChartBuilder::on(&area)
-                .margin_top(8)
-                .margin_right(26)
-                .x_label_area_size(22)
-                .y_label_area_size(58)
-                .build_cartesian_2d(time, vertical)
-                .map_err(unplottable)?;
-            chart
-                .configure_mesh()
-                .bold_line_style(Ink::Grid.marker().stroke_width(1))
-                .axis_style(Ink::Grid.marker().stroke_width(1))
-                .x_label_style(text(HPos::Center, VPos::Top))
-                .y_label_style(text(HPos::Right, VPos::Center))
-                .x_label_formatter(&|seconds| labels.time_label(*seconds))
-                .y_label_formatter(&|value| self.unit.label(*value))
-                .draw()
-                .map_err(unplottable)?;
-            for at in &frame.marks {
-                let upright = vec![(*at, bottom), (*at, top)];
-                let mark = PathElement::new(upright, Ink::Mishap.marker().stroke_width(1));
-                chart.draw_series([mark]).map_err(unplottable)?;
-            }
-            for line in self.lines.iter().rev() {
-                let stroke = line.ink.marker().stroke_width(2);
-                for segment in &line.segments {
-                    let points = segment.iter().copied();
-                    chart
-                        .draw_series(LineSeries::new(points, stroke))
-                        .map_err(unplottable)?;
-                }
-                // A line of one point has no length; it is drawn as a dot.
-                let alone = line
-                    .segments
-                    .iter()
-                    .filter(|segment| segment.len() == 1)
-                    .flatten();
-                let dot = ShapeStyle {
-                    filled: true,
-                    ..stroke
-                };
-                let dots = alone.map(|point| Circle::new(*point, 2, dot));
-                chart.draw_series(dots).map_err(unplottable)?;
-            }
-            if let Some(level) = &self.objective {
-                let across = vec![(0.0, level.value), (frame.duration, level.value)];
-                let line = PathElement::new(across, Ink::Objective.marker().stroke_width(2));
-                chart.draw_series([line]).map_err(unplottable)?;
-            }
-            area.present().map_err(unplottable)?;
-        }
-        Ok(svg)
-    }
 }
 
 struct Vertical {
@@ -199,16 +133,55 @@ struct Vertical {
     logarithmic: bool,
 }
 
-fn text(horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    let color = Ink::Text.marker().to_backend_color();
-    TextStyle {
-        font: ("sans-serif", 15).into_font(),
-        color,
-        pos: Pos::new(horizontal, vertical),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The library's errors borrow from its back end; their text is all that can be kept.
-fn unplottable(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("cannot draw a plot: {error}")
+    fn latency(segments: Segments) -> Chart {
+        Chart {
+            title: "Time to first token".to_owned(),
+            counts: "percentiles".to_owned(),
+            unit: Unit::Seconds,
+            range: Span::Latency,
+            lines: vec![Line {
+                label: "p99".to_owned(),
+                ink: Ink::Percentile(2),
+                segments,
+            }],
+            objective: Some(Objective {
+                label: "objective".to_owned(),
+                value: 1.0,
+            }),
+        }
+    }
+
+    fn figure(segments: Segments) -> String {
+        let frame = Frame {
+            duration: 600.0,
+            arriving: 600.0,
+            marks: Vec::new(),
+        };
+        latency(segments).figure(&frame).unwrap().into_string()
+    }
+
+    #[test]
+    fn a_spike_makes_latency_logarithmic() {
+        assert!(figure(vec![vec![(0.0, 0.1), (60.0, 30.0)]]).contains("logarithmic"));
+        assert!(!figure(vec![vec![(0.0, 0.1), (60.0, 2.0)]]).contains("logarithmic"));
+    }
+
+    #[test]
+    fn a_point_alone_is_a_dot() {
+        let drawn = figure(vec![vec![(0.0, 0.1), (60.0, 0.2)], vec![(300.0, 0.1)]]);
+        assert_eq!(drawn.matches("<circle").count(), 1);
+    }
+
+    #[test]
+    fn an_objective_shows_though_nothing_was_measured() {
+        let drawn = figure(Segments::new());
+        assert!(
+            drawn.contains("objective") && drawn.contains("1 s"),
+            "{drawn}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::axis::Unit;
 use super::chart::{Chart, Frame, Line, Objective, Span};
 use super::ink::Ink;
-use super::series::{self, Segments};
+use super::series::{self, Gather, Segments};
 use crate::figures;
 use crate::summary::Run;
 use trimtab_sim::outcome::Outcome;
@@ -34,7 +34,7 @@ pub(crate) fn section(spec: &Spec, runs: &[Run], frame: &Frame) -> Result<Markup
             unit: Unit::Quantity,
             range: Span::FromZero,
             lines: lines(runs, |outcome| {
-                series::total(outcome, |sample| sample.cost_per_hour)
+                series::total(outcome, Gather::Mean, |sample| sample.cost_per_hour)
             }),
             objective: None,
         },
@@ -52,7 +52,7 @@ pub(crate) fn section(spec: &Spec, runs: &[Run], frame: &Frame) -> Result<Markup
             unit: Unit::Count,
             range: Span::FromZero,
             lines: lines(runs, |outcome| {
-                series::total(outcome, |sample| sample.queued)
+                series::total(outcome, Gather::Largest, |sample| sample.queued)
             }),
             objective: None,
         },

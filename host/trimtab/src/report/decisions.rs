@@ -16,6 +16,10 @@ const ROWS: usize = 400;
 pub(crate) fn section(decisions: &[PoolDecision], start_ms: u64) -> Markup {
     let events = events::pick(decisions);
     let shown = events.len().min(ROWS);
+    let first = decisions.first().map(|decision| &decision.pool);
+    let several = decisions
+        .iter()
+        .any(|decision| Some(&decision.pool) != first);
     html! {
         section {
             h2 { "Decisions" }
@@ -33,17 +37,19 @@ pub(crate) fn section(decisions: &[PoolDecision], start_ms: u64) -> Markup {
             div .decisions tabindex="0" {
                 table {
                     thead { tr {
-                        th { "Time" } th { "Pool" } th { "Replicas" } th { "Supply and demand" }
+                        th { "Time" } @if several { th { "Pool" } } th { "Replicas" } th { "Supply and demand" }
                         th { "Policies' notes" } th { "Guard" }
                     } }
-                    tbody { @for event in events.iter().take(ROWS) { (row(event, start_ms)) } }
+                    tbody { @for event in events.iter().take(ROWS) {
+                        (row(event, start_ms, several))
+                    } }
                 }
             }
         }
     }
 }
 
-fn row(event: &Event<'_>, start_ms: u64) -> Markup {
+fn row(event: &Event<'_>, start_ms: u64, several: bool) -> Markup {
     let decision = event.decision;
     html! {
         tr {
@@ -54,8 +60,8 @@ fn row(event: &Event<'_>, start_ms: u64) -> Markup {
                     div .why { (event.ticks) " ticks" }
                 }
             }
-            td { (decision.pool) }
-            td { @for variant in &decision.variants { (count(variant)) } }
+            @if several { td .nowrap { (decision.pool) } }
+            td .replicas { @for variant in &decision.variants { (count(variant)) } }
             td { @for analyzed in &decision.analyses {
                 @for stage in &analyzed.stages { (supply(stage)) }
             } }

@@ -33,11 +33,13 @@ pub(crate) fn line(
 }
 
 /// One value over time, summed over all pools of a run.
-pub(crate) fn total(outcome: &Outcome, value: impl Fn(&PoolSample) -> f64) -> Segments {
-    gathered(
-        &summed(outcome, |pool, tick| pool.samples.get(tick).map(&value)),
-        Gather::Mean,
-    )
+pub(crate) fn total(
+    outcome: &Outcome,
+    gather: Gather,
+    value: impl Fn(&PoolSample) -> f64,
+) -> Segments {
+    let values = summed(outcome, |pool, tick| pool.samples.get(tick).map(&value));
+    gathered(&values, gather)
 }
 
 /// Replicas that serve, of all variants of all pools of a run.
