@@ -8,7 +8,7 @@ use crate::policy::Reference;
 
 /// Autoscaling for LLM serving, decided by policies that run as WebAssembly.
 #[derive(Debug, Parser)]
-#[command(name = "trimtab", version, max_term_width = 100)]
+#[command(name = "trimtab", version)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -27,6 +27,7 @@ pub(crate) enum Command {
 
 /// Where compiled policies are kept.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Compiled policies")]
 pub(crate) struct CacheArguments {
     /// Directory for compiled policies, which only this user may write to
     /// [default: `trimtab` in $XDG_CACHE_HOME or ~/.cache]
@@ -111,6 +112,7 @@ pub(crate) enum PolicyCommand {
     /// Show what a component says of itself and what it can do
     Inspect {
         /// `builtin:NAME`, or the path of a component
+        #[arg(value_name = "REF")]
         reference: Reference,
         /// Print JSON
         #[arg(long)]
@@ -121,6 +123,7 @@ pub(crate) enum PolicyCommand {
     /// Exits with 0 for an answer, 3 where the policy refuses, 1 for a fault or any other error.
     Call {
         /// `builtin:NAME`, or the path of a component
+        #[arg(value_name = "REF")]
         reference: Reference,
         function: Function,
         /// The function's parameters as an object in JSON, with the names of the contract:
