@@ -21,9 +21,9 @@ pub(crate) fn share(value: Option<f64>) -> String {
     }
 }
 
-/// A percentile as it is spoken of: 0.99 is `99`, 0.999 is `99.9`.
+/// A percentile as it is spoken of: 0.99 is `99`, 0.999 is `99.9`; to two digits after the point.
 pub(crate) fn percentile(value: f64) -> String {
-    let percent = (value * 100_000.0).round() / 1000.0;
+    let percent = (value * 10_000.0).round() / 100.0;
     format!("{percent}")
 }
 

@@ -14,7 +14,7 @@ mod series;
 use anyhow::Result;
 use maud::{DOCTYPE, PreEscaped, html};
 use trimtab_sim::run::START_MS;
-use trimtab_sim::spec::Spec;
+use trimtab_sim::spec::{PoolSpec, Spec};
 
 use crate::summary::{Run, Summary};
 use chart::Frame;
@@ -59,6 +59,17 @@ pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result
         }
     };
     Ok(page.into_string())
+}
+
+/// The share of all requests that would meet their objective if each pool just kept its own.
+fn wanted(spec: &Spec) -> Option<f64> {
+    let arrivals = |pool: &PoolSpec| u32::try_from(pool.arrivals.len()).map_or(0.0, f64::from);
+    let all: f64 = spec.pools.iter().map(arrivals).sum();
+    let meet = spec
+        .pools
+        .iter()
+        .map(|pool| pool.objective.percentile * arrivals(pool));
+    (all > 0.0).then(|| meet.sum::<f64>() / all)
 }
 
 /// Seconds until the last sample of any run: requests may be served after the last has arrived.
@@ -128,6 +139,17 @@ mod tests {
         }
         // Six plots for each pool, and four of the whole fleet.
         assert_eq!(page.matches("<svg").count(), 6 * spec.pools.len() + 4);
+    }
+
+    #[test]
+    fn pools_weigh_by_their_requests() {
+        let mut spec = fixture::spec();
+        spec.pools[0].objective.percentile = 0.95;
+        spec.pools[0].arrivals.truncate(1800);
+        let expected = (0.95 * 1800.0 + 0.99 * 7200.0) / 9000.0;
+        assert!((wanted(&spec).unwrap() - expected).abs() < 1e-12);
+        spec.pools.clear();
+        assert_eq!(wanted(&spec), None);
     }
 
     #[test]

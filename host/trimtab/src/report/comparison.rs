@@ -78,13 +78,8 @@ fn lines(runs: &[Run], segments: impl Fn(&Outcome) -> Segments) -> Vec<Line> {
     runs.iter().enumerate().map(line).collect()
 }
 
-/// The strictest share that any pool asks for.
 fn objective(spec: &Spec) -> Option<Objective> {
-    let value = spec
-        .pools
-        .iter()
-        .map(|pool| pool.objective.percentile)
-        .reduce(f64::max)?;
+    let value = super::wanted(spec)?;
     Some(Objective {
         label: format!("objective: {} %", figures::percentile(value)),
         value,

@@ -37,11 +37,7 @@ pub(crate) fn section(spec: &Spec, summary: &Summary<'_>) -> Markup {
 
 /// The first run's figures, each large enough to be read across a room.
 fn tiles(run: &RunSummary<'_>, spec: &Spec) -> Markup {
-    let wanted = spec
-        .pools
-        .iter()
-        .map(|pool| pool.objective.percentile)
-        .reduce(f64::max);
+    let wanted = super::wanted(spec);
     let missed = wanted
         .zip(run.attainment)
         .is_some_and(|(wanted, attained)| attained < wanted);

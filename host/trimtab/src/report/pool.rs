@@ -40,7 +40,7 @@ pub(crate) fn section(
     Ok(html! {
         section {
             h2 { "Pool " (spec.namespace) "/" (spec.name) }
-            p .lead { "Serves " strong { (spec.model) } ". " (promised(promise))
+            p .lead { "Serves " strong { (spec.model) } ". " (promised(promise)) (attained(series))
                 @for mishap in mishaps { " " (mishap.sentence) }
             }
             div .grid { @for chart in charts { (chart) } }
@@ -65,6 +65,20 @@ fn promised(promise: &Promise) -> String {
         "Objective: {} for {percent} % of requests.",
         bounds.join(" and ")
     )
+}
+
+/// The share of this pool's requests that met the objective, of those that were finished.
+fn attained(series: &PoolSeries) -> String {
+    let met: u64 = series.samples.iter().map(|sample| sample.met).sum();
+    let missed: u64 = series.samples.iter().map(|sample| sample.missed).sum();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of requests are far below 2^53"
+    )]
+    let share = (met + missed > 0).then(|| met as f64 / (met + missed) as f64);
+    share.map_or_else(String::new, |share| {
+        format!(" Attained: {}.", figures::share(Some(share)))
+    })
 }
 
 fn arrivals(series: &PoolSeries, until: f64) -> Chart {
