@@ -34,7 +34,10 @@ fn main() -> Result<()> {
 }
 
 fn define(code: &mut String, resolve: &Resolve, definition: &TypeDef) -> Result<()> {
-    let wit_name = definition.name.as_deref().context("a type without a name")?;
+    let wit_name = definition
+        .name
+        .as_deref()
+        .context("a type without a name")?;
     let name = upper_camel(wit_name);
     doc(code, "", &definition.docs);
     match &definition.kind {
@@ -50,7 +53,11 @@ fn define(code: &mut String, resolve: &Resolve, definition: &TypeDef) -> Result<
             writeln!(code, "}}\n")?;
         }
         TypeDefKind::Enum(cases) => {
-            head(code, "enum", &format!("{DERIVES}, Copy, Eq, Hash, PartialOrd, Ord"))?;
+            head(
+                code,
+                "enum",
+                &format!("{DERIVES}, Copy, Eq, Hash, PartialOrd, Ord"),
+            )?;
             writeln!(code, "#[repr(u8)]\npub enum {name} {{")?;
             for case in &cases.cases {
                 doc(code, "    ", &case.docs);
@@ -58,7 +65,11 @@ fn define(code: &mut String, resolve: &Resolve, definition: &TypeDef) -> Result<
                 writeln!(code, "    {},", upper_camel(&case.name))?;
             }
             writeln!(code, "}}\n")?;
-            lift(code, &name, cases.cases.iter().map(|case| upper_camel(&case.name)))?;
+            lift(
+                code,
+                &name,
+                cases.cases.iter().map(|case| upper_camel(&case.name)),
+            )?;
         }
         TypeDefKind::Variant(cases) => {
             head(code, "variant", DERIVES)?;
@@ -78,7 +89,9 @@ fn define(code: &mut String, resolve: &Resolve, definition: &TypeDef) -> Result<
             }
             writeln!(code, "}}\n")?;
         }
-        other => bail!("type `{wit_name}`: no Rust form for {other:?}; records, enums and variants only"),
+        other => {
+            bail!("type `{wit_name}`: no Rust form for {other:?}; records, enums and variants only")
+        }
     }
     Ok(())
 }
@@ -109,12 +122,18 @@ fn lift(code: &mut String, name: &str, cases: impl Iterator<Item = String>) -> R
     let mut cases: Vec<String> = cases.collect();
     let last = cases.pop().context("an enum without cases")?;
     writeln!(code, "impl {name} {{")?;
-    writeln!(code, "    #[doc(hidden)]\n    #[must_use]\n    pub fn _lift(discriminant: u8) -> Self {{")?;
+    writeln!(
+        code,
+        "    #[doc(hidden)]\n    #[must_use]\n    pub fn _lift(discriminant: u8) -> Self {{"
+    )?;
     writeln!(code, "        match discriminant {{")?;
     for (number, case) in cases.iter().enumerate() {
         writeln!(code, "            {number} => Self::{case},")?;
     }
-    writeln!(code, "            _ => Self::{last},\n        }}\n    }}\n}}\n")?;
+    writeln!(
+        code,
+        "            _ => Self::{last},\n        }}\n    }}\n}}\n"
+    )?;
     Ok(())
 }
 
@@ -131,7 +150,12 @@ fn rust_type(resolve: &Resolve, ty: &Type) -> Result<String> {
             match &definition.kind {
                 TypeDefKind::Option(inner) => format!("Option<{}>", rust_type(resolve, inner)?),
                 TypeDefKind::List(inner) => format!("Vec<{}>", rust_type(resolve, inner)?),
-                _ => upper_camel(definition.name.as_deref().context("a type without a name")?),
+                _ => upper_camel(
+                    definition
+                        .name
+                        .as_deref()
+                        .context("a type without a name")?,
+                ),
             }
         }
         other => bail!("no Rust form for {other:?}; add it to the contract's build"),
@@ -139,7 +163,11 @@ fn rust_type(resolve: &Resolve, ty: &Type) -> Result<String> {
 }
 
 fn doc(code: &mut String, indent: &str, docs: &Docs) {
-    for line in docs.contents.iter().flat_map(|text| text.trim_end().lines()) {
+    for line in docs
+        .contents
+        .iter()
+        .flat_map(|text| text.trim_end().lines())
+    {
         let _ = writeln!(code, "{indent}/// {}", line.trim_end());
     }
 }
@@ -149,7 +177,9 @@ fn upper_camel(wit_name: &str) -> String {
         .split('-')
         .flat_map(|word| {
             let mut letters = word.chars();
-            letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+            letters
+                .next()
+                .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
         })
         .collect()
 }

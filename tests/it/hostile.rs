@@ -3,3 +3,6 @@
 
 mod calls;
 mod given;
+mod layouts;
+mod loading;
+mod tick;

@@ -8,6 +8,7 @@
 mod directory;
 mod seal;
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,15 +65,14 @@ impl Cache {
     /// The compiled form of the component with this digest, if this host wrote it.
     pub(crate) fn load(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.entry(digest);
-        let Ok(sealed) = fs::read(&path) else {
-            self.misses.fetch_add(1, Ordering::Relaxed);
-            return None;
+        let opened = match fs::read(&path) {
+            Ok(entry) => self.open_entry(engine, digest, &entry),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            Err(error) => Err(error.to_string()),
         };
-        let opened = self
-            .seal
-            .open(digest, &sealed)
-            .ok_or_else(|| "it is not as this host wrote it".to_owned())
-            .and_then(|code| deserialize(engine, code).map_err(|error| format!("{error:#}")));
         match opened {
             Ok(component) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
@@ -80,10 +80,23 @@ impl Cache {
             }
             Err(why) => {
                 self.rejected.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(path = %path.display(), why, "compiled policy ignored; compiling anew");
+                tracing::warn!(path = %path.display(), why, "compiled policy ignored, compiling anew");
                 None
             }
         }
+    }
+
+    fn open_entry(
+        &self,
+        engine: &Engine,
+        digest: &[u8; 32],
+        entry: &[u8],
+    ) -> Result<Component, String> {
+        let code = self
+            .seal
+            .open(digest, entry)
+            .ok_or("it is not as this host wrote it")?;
+        deserialize(engine, code).map_err(|error| format!("{error:#}"))
     }
 
     /// Keeps a compiled component. A failure costs a compilation next time, so it is only logged.
@@ -102,9 +115,9 @@ impl Cache {
     }
 
     /// Written aside and renamed: a reader sees the old entry or the new one, never a part.
-    fn write(&self, path: &Path, digest: &[u8; 32], code: &[u8]) -> std::io::Result<()> {
-        let file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        fs::write(file.path(), self.seal.close(digest, code))?;
+    fn write(&self, path: &Path, digest: &[u8; 32], code: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(&self.seal.close(digest, code))?;
         file.persist(path)?;
         Ok(())
     }

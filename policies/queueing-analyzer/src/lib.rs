@@ -18,6 +18,7 @@ mod sizing;
 mod stages;
 mod state;
 mod sum;
+mod tail;
 mod tracking;
 
 pub use settings::Settings;

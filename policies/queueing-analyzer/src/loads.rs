@@ -1,5 +1,6 @@
 //! What the replicas of each variant report, added up.
 
+use trimtab_models::pooling;
 use trimtab_sdk::{Pool, Replica};
 
 use crate::sum::{COARSE, FINE, Mean, Total};
@@ -21,6 +22,7 @@ pub(crate) struct Load {
     /// Requests finished per second.
     pub(crate) rate: Total<FINE>,
     pub(crate) running: Total<FINE>,
+    pub(crate) running_squares: Total<FINE>,
     pub(crate) waiting: Total<FINE>,
     pub(crate) kv_usage: Total<FINE>,
     pub(crate) kv_capacity: Total<COARSE>,
@@ -84,7 +86,10 @@ impl Load {
         let rate = measured(replica.request_rate);
         let weight = rate.unwrap_or_default() + LEAST_WEIGHT;
         self.rate.add(rate);
-        self.running.add(measured(replica.running));
+        let running = measured(replica.running);
+        self.running.add(running);
+        self.running_squares
+            .add(running.map(|running| running * running));
         self.waiting.add(measured(replica.waiting));
         self.kv_usage.add(share(replica.kv_usage));
         self.kv_capacity.add(positive(
@@ -107,6 +112,14 @@ impl Load {
     /// Requests that the whole variant finishes per second.
     pub(crate) fn total_rate(&self) -> Option<f64> {
         self.rate.of_all(self.ready)
+    }
+
+    /// How evenly the requests that run are spread over the replicas; see [`pooling::balance`].
+    pub(crate) fn balance(&self) -> Option<f64> {
+        let (mean, squares) = (self.running.mean()?, self.running_squares.mean()?);
+        let n = f64::from(self.fresh);
+        let variance = (squares - mean * mean).max(0.0) * n / (n - 1.0);
+        pooling::balance(self.fresh, mean, variance)
     }
 
     /// Whether any replica has anything to do.

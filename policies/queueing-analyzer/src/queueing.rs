@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::sizing;
 use crate::stages::{Findings, RATE_WINDOW_SECONDS};
 use crate::state::{Followed, Profile, State};
-use crate::tracking;
+use crate::{tail, tracking};
 
 /// Start-up time where none was seen yet.
 const UNSEEN_STARTUP_SECONDS: f64 = 120.0;
@@ -55,12 +55,18 @@ impl Queueing<'_> {
         if settings.tracking {
             tracking::follow(servers, profile, self.context.now, self.elapsed, state);
         }
-        let supplies = sizing::supplies(servers, &pool.objective, profile, settings, state);
-        let predictions =
-            tracking::predictions(&pool.objective, servers, &supplies, profile, &state.tail());
+        let supplies = sizing::supplies(
+            servers,
+            &pool.objective,
+            profile,
+            settings,
+            self.demand.rate,
+            state,
+        );
+        let predictions = tail::predictions(&pool.objective, servers, &supplies, profile, state);
         if settings.tracking && self.is_steady(&supplies) {
-            tracking::learn_tail(pool, servers, &predictions, state);
-            tracking::correct(pool, state);
+            tail::learn(pool, servers, &predictions, state);
+            tail::correct(pool, state);
         }
         self.demand.explain(pool, notes);
         Findings {

@@ -1,5 +1,6 @@
 //! What one replica of each variant supplies: the largest rate at which it meets the objective.
 
+use trimtab_models::pooling::Pooling;
 use trimtab_models::{Binding, Iteration, ModelError, Role, Tail, Targets, size};
 use trimtab_sdk::Objective;
 
@@ -34,22 +35,25 @@ pub(crate) enum Limit {
     Invalid(ModelError),
 }
 
-/// Sizes one replica of each server, starting from last time's answers.
+/// Sizes one replica of each server where `rate` requests per second arrive at the pool, starting
+/// from last time's answers.
 pub(crate) fn supplies(
     servers: &[Server<'_>],
     objective: &Objective,
     profile: &Profile,
     settings: &Settings,
+    rate: f64,
     state: &mut State,
 ) -> Vec<Supply> {
     let mut supplies = Vec::with_capacity(servers.len());
     for server in servers {
         let iteration = state.iteration(server);
+        let pooling = pooling(servers, server, rate, state);
         let hint = state.hints.get(&server.variant.name).copied();
         let (rate, limit) = rate_of_engine(
             server,
             iteration,
-            &targets(objective, server.role()),
+            &targets(objective, server.role(), &pooling),
             profile,
             &state.tail(),
             hint,
@@ -72,13 +76,34 @@ pub(crate) fn supplies(
     supplies
 }
 
+/// The engines of a server's role that the load needs, as one system: as many as there would be of
+/// the strongest. Not those that serve now, so that what a replica supplies does not depend on how
+/// many there are.
+pub(crate) fn pooling(
+    servers: &[Server<'_>],
+    server: &Server<'_>,
+    rate: f64,
+    state: &State,
+) -> Pooling {
+    let of_role = servers.iter().filter(|other| other.role() == server.role());
+    let strongest = of_role
+        .filter_map(|other| state.hints.get(&other.variant.name))
+        .copied();
+    strongest
+        .reduce(f64::max)
+        .map_or(Pooling::ALONE, |strongest| Pooling {
+            replicas: rate / strongest,
+            balance: state.balance,
+        })
+}
+
 /// The part of the objective that a role can meet or miss.
-pub(crate) fn targets(objective: &Objective, role: Role) -> Targets {
+fn targets(objective: &Objective, role: Role, pooling: &Pooling) -> Targets {
     let bound = |value: Option<f64>| value.filter(|value| value.is_finite() && *value > 0.0);
     Targets {
         ttft_seconds: bound(objective.ttft).filter(|_| role != Role::Decode),
         itl_seconds: bound(objective.itl).filter(|_| role != Role::Prefill),
-        percentile: percentile(objective),
+        percentile: pooling.percentile(percentile(objective)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::servers::Server;
 use crate::settings::Settings;
 use crate::sizing::{Limit, Supply};
 use crate::state::{Profile, State};
-use crate::tracking::Prediction;
+use crate::tail::Prediction;
 
 /// Seconds over which the host measures rates.
 pub(crate) const RATE_WINDOW_SECONDS: f64 = 60.0;

@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// Last answer of the sizing, by variant; where the next search starts.
     pub(crate) hints: BTreeMap<String, f64>,
     pub(crate) tail: TailFactors,
+    /// How evenly the router spreads the load, from 0 to 1; see [`trimtab_models::pooling`].
+    pub(crate) balance: f64,
     /// Share of the model's capacities that measurement has left standing.
     pub(crate) correction: Option<f64>,
     /// Instant since which fewer requests are said to arrive than replicas finish.

@@ -39,7 +39,13 @@ pub trait Optimizer {
 
 #[doc(hidden)]
 pub mod bindings {
-    #[allow(clippy::all, clippy::pedantic, unsafe_code, unreachable_pub, reason = "generated")]
+    #[allow(
+        clippy::all,
+        clippy::pedantic,
+        unsafe_code,
+        unreachable_pub,
+        reason = "generated"
+    )]
     pub mod analyzer {
         wit_bindgen::generate!({
             path: "../../wit/policy@0.1.0",
@@ -51,7 +57,13 @@ pub mod bindings {
         });
     }
 
-    #[allow(clippy::all, clippy::pedantic, unsafe_code, unreachable_pub, reason = "generated")]
+    #[allow(
+        clippy::all,
+        clippy::pedantic,
+        unsafe_code,
+        unreachable_pub,
+        reason = "generated"
+    )]
     pub mod optimizer {
         wit_bindgen::generate!({
             path: "../../wit/policy@0.1.0",

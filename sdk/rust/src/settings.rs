@@ -10,7 +10,11 @@ use crate::Refusal;
 /// # Errors
 /// A settings refusal that names the field.
 pub fn parse<S: DeserializeOwned>(document: &str) -> Result<S, Refusal> {
-    let document = if document.trim().is_empty() { "{}" } else { document };
+    let document = if document.trim().is_empty() {
+        "{}"
+    } else {
+        document
+    };
     serde_json::from_str(document).map_err(|error| Refusal::Settings(error.to_string()))
 }
 

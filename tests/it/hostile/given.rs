@@ -10,14 +10,19 @@ use trimtab_core::policies::{CallError, Fault};
 use trimtab_sandbox::{Called, Limits, Policy, Sandbox, SandboxConfig};
 
 /// The guest that does what its settings name.
-pub(super) const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trimtab-hostile-guest.wasm"));
+pub(super) const HOSTILE: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/trimtab-hostile-guest.wasm"));
 
 /// Shared: compiling the guest takes most of a test's time, and sharing is part of what is tested.
-pub(super) static SANDBOX: LazyLock<Sandbox> =
-    LazyLock::new(|| Sandbox::new(SandboxConfig::default()).expect("this machine runs WebAssembly"));
+pub(super) static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+    Sandbox::new(SandboxConfig::default()).expect("this machine runs WebAssembly")
+});
 
-pub(super) static GUEST: LazyLock<Policy> =
-    LazyLock::new(|| SANDBOX.load(HOSTILE).expect("the hostile guest is a valid policy"));
+pub(super) static GUEST: LazyLock<Policy> = LazyLock::new(|| {
+    SANDBOX
+        .load(HOSTILE)
+        .expect("the hostile guest is a valid policy")
+});
 
 /// The guest under limits of its own.
 pub(super) fn with_limits(limits: Limits) -> Policy {
@@ -34,14 +39,24 @@ pub(super) fn analyze_pool(
     pool: &Pool,
     replicas: &[Replica],
 ) -> Called<Analysis> {
-    let analyzer = policy.sandboxed_analyzer().expect("the guest is an analyzer");
+    let analyzer = policy
+        .sandboxed_analyzer()
+        .expect("the guest is an analyzer");
     analyzer.call(&context(settings), pool, replicas, &[])
 }
 
 pub(super) fn optimize(policy: &Policy, settings: &str) -> Called<Plan> {
-    let optimizer = policy.sandboxed_optimizer().expect("the guest is an optimizer");
-    let request = Request { pool: pool(2), stages: Vec::new() };
-    let supply = Supply { accelerators: None, budget: None };
+    let optimizer = policy
+        .sandboxed_optimizer()
+        .expect("the guest is an optimizer");
+    let request = Request {
+        pool: pool(2),
+        stages: Vec::new(),
+    };
+    let supply = Supply {
+        accelerators: None,
+        budget: None,
+    };
     optimizer.call(&context(settings), &[request], &supply)
 }
 
@@ -60,7 +75,12 @@ pub(super) fn behaviour(name: &str, amount: usize) -> String {
 }
 
 pub(super) fn context(settings: &str) -> Context {
-    Context { now: 1_700_000_000_000, period: 15.0, settings: settings.into(), state: vec![7; 3] }
+    Context {
+        now: 1_700_000_000_000,
+        period: 15.0,
+        settings: settings.into(),
+        state: vec![7; 3],
+    }
 }
 
 pub(super) fn pool(variants: u32) -> Pool {

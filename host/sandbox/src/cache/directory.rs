@@ -1,6 +1,6 @@
 //! The directory that only this user can write to, and the key in it.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -83,8 +83,8 @@ fn make_key(directory: &Path, path: &Path) -> Result<(), CacheError> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(CacheError::Random)?;
     // Made with mode 0600.
-    let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-    fs::write(file.path(), key).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(&key).map_err(failed)?;
     match file.persist_noclobber(path) {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -1,5 +1,7 @@
 //! Trying a plan for one pool in the simulator.
 
+use std::cmp::Ordering;
+
 use super::plan::{Plan, Planned};
 use crate::run;
 use crate::spec::Spec;
@@ -9,7 +11,30 @@ use crate::spec::Spec;
 pub(super) struct Attempt {
     pub(super) plan: Plan,
     pub(super) met: bool,
+    /// Share of all requests that met the objective.
+    pub(super) attainment: f64,
     pub(super) cost: f64,
+}
+
+/// Attainments that differ by less are alike.
+pub(super) const ALIKE: f64 = 1e-3;
+
+impl Attempt {
+    /// The better one first: what meets the objective before what does not, then the cheaper; of
+    /// two that do not meet it the one that comes closer.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let steps = |attempt: &Self| (attempt.attainment / ALIKE).round() as u64;
+        let closer = if self.met {
+            Ordering::Equal
+        } else {
+            steps(other).cmp(&steps(self))
+        };
+        other
+            .met
+            .cmp(&self.met)
+            .then(closer)
+            .then(self.cost.total_cmp(&other.cost))
+    }
 }
 
 /// One pool of a spec, which plans can be tried on.
@@ -48,11 +73,12 @@ impl Trial {
             place.clone_from(&plan);
         }
         let outcome = run::run(&self.spec, &mut Planned::new(plans), &mut |_| ());
+        // Where nothing arrives, nothing misses.
+        let attainment = outcome.attainment.unwrap_or(1.0);
         Attempt {
             plan,
-            met: outcome
-                .attainment
-                .is_none_or(|attainment| attainment >= percentile),
+            met: attainment >= percentile,
+            attainment,
             cost: outcome.cost,
         }
     }

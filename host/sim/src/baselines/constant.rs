@@ -2,11 +2,10 @@
 
 use super::attempt::{Attempt, Trial};
 use super::jobs::{self, Done};
-use super::oracle::Shape;
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Inventory, Kind};
+use crate::mix::{Inventory, Kind, cheapest, simplest};
 use crate::spec::{PoolSpec, Spec};
 
 /// Simulations that the search of one pool mostly takes.
@@ -42,16 +41,46 @@ fn plan(spec: &Spec, index: usize, done: &Done) -> Plan {
             &mut attempt,
         )
     });
-    let start = by_shape.into_iter().min_by(|one, other| {
-        one.met
-            .cmp(&other.met)
-            .reverse()
-            .then(one.cost.total_cmp(&other.cost))
-    });
+    let start = by_shape.into_iter().min_by(|one, other| one.order(other));
     start.map_or_else(
         || Plan::constant(Vec::new()),
         |start| descend(start, pool, spec, attempt),
     )
+}
+
+/// How counts are chosen among kinds of replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// The least-cost mix.
+    Mixed,
+    /// Only the kind that is cheapest per capacity.
+    OneKind,
+}
+
+impl Shape {
+    /// Counts by variant that carry `factor` times `demand`.
+    fn counts(
+        self,
+        pool: &PoolSpec,
+        inventory: &Inventory,
+        demand: &Demand,
+        factor: f64,
+    ) -> Vec<u32> {
+        let mut counts: Vec<u32> = pool.variants.iter().map(|v| v.min_replicas).collect();
+        for stage in stages(&pool.variants) {
+            let kinds = Kind::of(pool, &stage, demand);
+            let chosen = match self {
+                Self::Mixed => cheapest(&kinds, inventory, factor),
+                Self::OneKind => simplest(&kinds, inventory, factor),
+            };
+            for (variant, count) in stage.into_iter().zip(chosen) {
+                if let Some(place) = counts.get_mut(variant) {
+                    *place = count;
+                }
+            }
+        }
+        counts
+    }
 }
 
 /// Takes the cheapest neighbour that meets, until none does.

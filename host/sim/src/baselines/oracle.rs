@@ -1,12 +1,15 @@
 //! Perfect foresight: the counts of each tick follow what will arrive, one start-up ahead.
 
+mod schedule;
+
 use super::attempt::{Attempt, Trial};
 use super::jobs::{self, Done};
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Inventory, Kind, cheapest, simplest};
-use crate::spec::{PoolSpec, Spec, VariantSpec};
+use crate::mix::{Kind, by_price};
+use crate::spec::{PoolSpec, Spec};
+use schedule::Stage;
 
 /// Spans over which arrivals are averaged, in seconds: a short one follows every wave, a long one
 /// leaves waves to the head-room. Which is cheaper depends on the trace.
@@ -15,46 +18,9 @@ const SMOOTHING_SECONDS: [f64; 3] = [15.0, 60.0, 180.0];
 /// Simulations that the search of one way to plan mostly takes.
 const EXPECTED_SIMULATIONS: usize = 8;
 
-/// How counts are chosen among kinds of replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// The least-cost mix.
-    Mixed,
-    /// Only the kind that is cheapest per capacity: dearer by a fraction of a replica, and it
-    /// never replaces one kind by another.
-    OneKind,
-}
-
-impl Shape {
-    /// Counts by variant that carry `factor` times `demand`.
-    pub(super) fn counts(
-        self,
-        pool: &PoolSpec,
-        inventory: &Inventory,
-        demand: &Demand,
-        factor: f64,
-    ) -> Vec<u32> {
-        let mut counts: Vec<u32> = pool.variants.iter().map(|v| v.min_replicas).collect();
-        for stage in stages(&pool.variants) {
-            let kinds = Kind::of(pool, &stage, demand);
-            let chosen = match self {
-                Self::Mixed => cheapest(&kinds, inventory, factor),
-                Self::OneKind => simplest(&kinds, inventory, factor),
-            };
-            for (variant, count) in stage.into_iter().zip(chosen) {
-                if let Some(place) = counts.get_mut(variant) {
-                    *place = count;
-                }
-            }
-        }
-        counts
-    }
-}
-
 /// One way to plan one pool.
 struct Way {
     pool: usize,
-    shape: Shape,
     smoothing_seconds: f64,
 }
 
@@ -62,15 +28,10 @@ struct Way {
 pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
     let ways: Vec<Way> = (0..spec.pools.len())
         .flat_map(|pool| {
-            [Shape::Mixed, Shape::OneKind]
-                .into_iter()
-                .flat_map(move |shape| {
-                    SMOOTHING_SECONDS.map(|smoothing_seconds| Way {
-                        pool,
-                        shape,
-                        smoothing_seconds,
-                    })
-                })
+            SMOOTHING_SECONDS.map(|smoothing_seconds| Way {
+                pool,
+                smoothing_seconds,
+            })
         })
         .collect();
     let expected = EXPECTED_SIMULATIONS * ways.len();
@@ -83,12 +44,9 @@ pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
                 .iter()
                 .zip(&attempts)
                 .filter(|(way, _)| way.pool == pool);
-            let best = of_pool.map(|(_, attempt)| attempt).min_by(|one, other| {
-                one.met
-                    .cmp(&other.met)
-                    .reverse()
-                    .then(one.cost.total_cmp(&other.cost))
-            });
+            let best = of_pool
+                .map(|(_, attempt)| attempt)
+                .min_by(|one, other| one.order(other));
             best.map_or_else(|| Plan::constant(Vec::new()), |best| best.plan.clone())
         })
         .collect()
@@ -116,7 +74,7 @@ impl Way {
             return Vec::new();
         };
         let count = (spec.duration_seconds / period).ceil().max(1.0) as usize;
-        let half = (self.smoothing_seconds - period) / 2.0;
+        let half = ((self.smoothing_seconds - period) / 2.0).max(0.0);
         (0..count)
             .map(|index| {
                 let from = (index as f64 * period - half).max(0.0);
@@ -133,39 +91,70 @@ impl Way {
             .collect()
     }
 
-    /// Each tick asks for the most that any period needs from now until a replica asked for at the
-    /// next tick serves: what serves then has to be asked for now, and what is given back now
-    /// could not be there again before.
+    /// Enough for `factor` times the demand, wherever it can be had.
     fn plan(&self, spec: &Spec, demands: &[Demand], factor: f64) -> Plan {
-        let period = spec.timing.tick_seconds;
         let Some(pool) = spec.pools.get(self.pool) else {
             return Plan::constant(Vec::new());
         };
-        let needed: Vec<Vec<u32>> = demands
+        let least: Vec<u32> = pool
+            .variants
             .iter()
-            .map(|demand| self.shape.counts(pool, &spec.inventory, demand, factor))
+            .map(|variant| variant.min_replicas)
             .collect();
-        let counts = (0..needed.len()).map(|tick| {
-            let of_variant = |(position, variant): (usize, &VariantSpec)| {
-                let ahead = lead_seconds(variant, spec.timing.actuation_seconds) / period;
-                let window = needed.iter().skip(tick).take(ahead.ceil() as usize + 1);
-                window
-                    .filter_map(|counts| counts.get(position))
-                    .copied()
-                    .max()
-                    .unwrap_or(0)
+        let mut counts = vec![least; demands.len()];
+        for positions in stages(&pool.variants) {
+            let Some(stage) = stage(pool, spec, &positions, demands, factor) else {
+                continue;
             };
-            pool.variants.iter().enumerate().map(of_variant).collect()
-        });
+            for (tick, of_stage) in counts.iter_mut().zip(stage.counts()) {
+                for (position, count) in positions.iter().zip(of_stage) {
+                    if let Some(place) = tick.get_mut(*position) {
+                        *place = count;
+                    }
+                }
+            }
+        }
         Plan {
-            period_seconds: period,
-            counts: counts.collect(),
+            period_seconds: spec.timing.tick_seconds,
+            counts,
         }
     }
 }
 
-/// From a decision until a replica serves: the HPA's look, and a start-up that is longer than
-/// most.
-fn lead_seconds(variant: &VariantSpec, actuation_seconds: f64) -> f64 {
-    actuation_seconds + variant.startup.mean_seconds * (1.0 + variant.startup.spread)
+/// What has to be scheduled for one stage. Need is counted in replicas of the kind that is
+/// cheapest per capacity; the other kinds' capacities are compared with that by the mean demand.
+fn stage<'a>(
+    pool: &PoolSpec,
+    spec: &'a Spec,
+    positions: &[usize],
+    demands: &[Demand],
+    factor: f64,
+) -> Option<Stage<'a>> {
+    let mut kinds = Kind::of(
+        pool,
+        positions,
+        &Demand::of(&pool.arrivals, spec.duration_seconds),
+    );
+    let cheapest = by_price(&kinds).first().copied()?;
+    let share = kinds.get(cheapest)?.share;
+    kinds.iter_mut().for_each(|kind| kind.share /= share);
+    let position = *positions.get(cheapest)?;
+    let needs = demands.iter().filter_map(|demand| {
+        let of_one = Kind::of(pool, &[position], demand);
+        of_one.first().map(|kind| factor / kind.share)
+    });
+    let startups = positions
+        .iter()
+        .filter_map(|position| pool.variants.get(*position));
+    let startup = startups
+        .map(|variant| variant.startup.mean_seconds)
+        .fold(0.0, f64::max);
+    let lead = (spec.timing.actuation_seconds + startup) / spec.timing.tick_seconds;
+    Some(Stage {
+        kinds,
+        cheapest,
+        inventory: &spec.inventory,
+        needs: needs.collect(),
+        lead_ticks: lead.ceil() as usize,
+    })
 }

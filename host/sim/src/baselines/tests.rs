@@ -1,1 +1,191 @@
+//! The baselines on small traces: what each attains, and at what cost.
 
+use std::path::Path;
+
+use super::attempt::Trial;
+use super::plan::Plan;
+use super::*;
+use crate::outcome::{Outcome, PoolSeries};
+use crate::scenario::{Overrides, Scenario};
+
+/// Ten minutes at 15 requests a second, and in the middle two more at 60.
+const STEP: &str = "
+name: step
+duration-seconds: 600
+inventory: {H100: 8, L40S: 8}
+pools:
+  - name: chat
+    model: Llama-3.1-8B
+    objective: {ttft-seconds: 1, itl-seconds: 0.05}
+    workload:
+      generate:
+        arrivals: [poisson: {rate: 15}, step: {rate: 45, at-seconds: 240, for-seconds: 120}]
+        input-tokens: {mean: 1000, cv: 0.5}
+        output-tokens: {mean: 100, cv: 0.5}
+    variants:
+      - {name: h100, accelerator: H100, startup: {mean-seconds: 60}}
+      - {name: l40s, accelerator: L40S, startup: {mean-seconds: 60}}
+";
+
+fn spec(yaml: &str) -> Spec {
+    let scenario = Scenario::parse("test", yaml, Path::new("")).unwrap();
+    scenario.resolve(&Overrides::default()).unwrap()
+}
+
+fn outcome(baseline: Baseline, spec: &Spec) -> Outcome {
+    run(baseline, spec, &mut |_| ())
+}
+
+/// Asked for in each tick, of all variants.
+fn asked(pool: &PoolSeries) -> Vec<u32> {
+    let ticks = 0..pool.samples.len();
+    ticks
+        .map(|tick| {
+            pool.variants
+                .iter()
+                .map(|variant| variant.asked[tick])
+                .sum()
+        })
+        .collect()
+}
+
+#[test]
+fn the_constant_fleet_cannot_lose_a_replica() {
+    let spec = spec(STEP);
+    let found = outcome(Baseline::Static, &spec);
+    assert!(found.attainment.unwrap() >= 0.99);
+    assert_eq!(found.replica_changes, 0);
+    let counts: Vec<u32> = found.pools[0].variants.iter().map(|v| v.asked[0]).collect();
+    assert!(counts.iter().sum::<u32>() > 1, "{counts:?}");
+    for variant in 0..counts.len() {
+        let mut fewer = counts.clone();
+        if fewer[variant] > 0 {
+            fewer[variant] -= 1;
+            assert!(
+                !Trial::new(&spec, 0).run(Plan::constant(fewer)).met,
+                "{counts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn foresight_is_there_when_the_step_comes_and_costs_less() {
+    let spec = spec(STEP);
+    let oracle = outcome(Baseline::Oracle, &spec);
+    assert!(
+        oracle.attainment.unwrap() >= 0.99,
+        "{:?}",
+        oracle.attainment
+    );
+    let constant = outcome(Baseline::Static, &spec);
+    assert!(
+        oracle.cost < 0.8 * constant.cost,
+        "{} {}",
+        oracle.cost,
+        constant.cost
+    );
+    let asked = asked(&oracle.pools[0]);
+    let at = |seconds: usize| asked[seconds / 15];
+    assert!(at(225) > at(60), "{asked:?}");
+    assert!(at(420) < at(240), "{asked:?}");
+}
+
+#[test]
+fn an_hpa_follows_on_the_cheapest_variant_alone() {
+    let spec = spec(STEP);
+    let hpa = outcome(Baseline::Hpa, &spec);
+    let [h100, l40s] = &hpa.pools[0].variants[..] else {
+        panic!("two variants")
+    };
+    assert!(l40s.asked.iter().all(|count| *count == 0));
+    assert!(
+        h100.asked.iter().max() > h100.asked.first(),
+        "{:?}",
+        h100.asked
+    );
+    assert_eq!(hpa.requests.arrived, hpa.requests.served);
+}
+
+#[test]
+fn baselines_give_the_same_twice() {
+    let spec = spec(STEP);
+    for baseline in [Baseline::Static, Baseline::Hpa, Baseline::Oracle] {
+        let (one, other) = (outcome(baseline, &spec), outcome(baseline, &spec));
+        assert_eq!(one.cost, other.cost);
+        assert_eq!(one.attainment, other.attainment);
+        assert_eq!(asked(&one.pools[0]), asked(&other.pools[0]));
+    }
+}
+
+#[test]
+fn progress_rises_to_the_end() {
+    let mut shares = Vec::new();
+    run(Baseline::Static, &spec(STEP), &mut |share| {
+        shares.push(share)
+    });
+    assert!(shares.is_sorted(), "{shares:?}");
+    assert_eq!(shares.last(), Some(&1.0));
+}
+
+#[test]
+fn an_objective_out_of_reach_ends_the_search_early() {
+    let spec = spec(&STEP.replace("ttft-seconds: 1,", "ttft-seconds: 0.03,"));
+    for baseline in [Baseline::Static, Baseline::Oracle] {
+        let found = outcome(baseline, &spec);
+        let attainment = found.attainment.unwrap();
+        assert!((0.1..0.99).contains(&attainment), "{attainment}");
+        assert!(asked(&found.pools[0]).iter().all(|count| *count <= 16));
+    }
+}
+
+#[test]
+fn nothing_is_asked_for_where_nothing_arrives() {
+    let quiet = STEP
+        .replace("rate: 15", "rate: 0")
+        .replace("rate: 45", "rate: 0");
+    for baseline in [Baseline::Static, Baseline::Oracle] {
+        assert_eq!(outcome(baseline, &spec(&quiet)).cost, 0.0);
+    }
+}
+
+#[test]
+fn stages_that_are_apart_are_planned_apart() {
+    let apart = STEP
+        .replace("accelerator: H100,", "accelerator: H100, role: prefill,")
+        .replace("accelerator: L40S,", "accelerator: H100, role: decode,");
+    let spec = spec(&apart);
+    for baseline in [Baseline::Static, Baseline::Oracle, Baseline::Hpa] {
+        let found = outcome(baseline, &spec);
+        let [prefill, decode] = &found.pools[0].variants[..] else {
+            panic!("two variants")
+        };
+        let both = prefill
+            .asked
+            .iter()
+            .zip(&decode.asked)
+            .all(|(p, d)| *p > 0 && *d > 0);
+        assert!(both, "{baseline:?}");
+        assert!(
+            found.attainment.unwrap() > 0.9,
+            "{baseline:?} {:?}",
+            found.attainment
+        );
+    }
+}
+
+#[test]
+fn each_of_two_pools_gets_a_plan_of_its_own() {
+    let (head, pool) = STEP.split_once("  - name: chat").unwrap();
+    let light = pool
+        .replace("rate: 15", "rate: 2")
+        .replace("rate: 45", "rate: 0");
+    let spec = spec(&format!("{head}  - name: chat{pool}  - name: light{light}"));
+    let found = outcome(Baseline::Oracle, &spec);
+    let highest: Vec<u32> = found
+        .pools
+        .iter()
+        .map(|pool| asked(pool).into_iter().max().unwrap())
+        .collect();
+    assert!(highest[0] > highest[1] && highest[1] > 0, "{highest:?}");
+}

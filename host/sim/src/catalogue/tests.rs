@@ -1,3 +1,5 @@
+//! The catalogue's constants against published latencies and capacities.
+
 use trimtab_contract::Engine;
 
 use super::*;

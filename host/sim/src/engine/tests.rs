@@ -1,3 +1,5 @@
+//! The engine that strides against one that goes token by token.
+
 mod naive;
 
 use proptest::prelude::*;

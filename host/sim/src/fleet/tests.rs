@@ -1,3 +1,5 @@
+//! Replicas' lives: start, drain, death, GPUs and cost.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Generated arrivals: rates, lengths, and the same ones for the same seed.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a collector sees: windows, lag, and what is missing.
+
 use super::*;
 use crate::events::Events;
 use crate::fleet::Fleet;

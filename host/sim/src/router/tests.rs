@@ -1,3 +1,5 @@
+//! Where requests go, and when they wait.
+
 use super::*;
 use crate::events::Events;
 use crate::spec::{Spec, VariantSpec};

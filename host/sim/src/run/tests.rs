@@ -1,3 +1,5 @@
+//! Whole runs: nothing is lost, and the same seed gives the same run.
+
 use proptest::prelude::*;
 use trimtab_contract::Role;
 

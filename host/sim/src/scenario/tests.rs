@@ -1,3 +1,5 @@
+//! Scenario files: what is taken, and what a refusal says.
+
 use super::file::{Baseline, Initial};
 use super::*;
 use crate::spec::{FaultSpec, Spec};

@@ -1,3 +1,5 @@
+//! Trace files of each format, and what a bad line is told.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The extended Kalman filter against the published step.
+
 use super::*;
 use crate::iteration::{Iteration, Lengths};
 use crate::matrix::diagonal;

@@ -27,6 +27,8 @@ pub(crate) fn analysis(
         vec![stage(0..variants, f64::NAN)]
     } else if settings.behaviour == Behaviour::WrongIndices {
         vec![stage(1..variants + 1, amount)]
+    } else if settings.behaviour == Behaviour::Twice {
+        vec![stage(0..variants, amount); 2]
     } else {
         vec![stage(0..variants, amount)]
     };
@@ -49,6 +51,9 @@ pub(crate) fn plan(
         for target in &mut targets {
             target.variant += 1;
         }
+    }
+    if settings.behaviour == Behaviour::Twice {
+        targets.extend_from_within(..);
     }
     if settings.behaviour == Behaviour::HugeList {
         let all = targets.len() * settings.amount * ENTRIES as usize;

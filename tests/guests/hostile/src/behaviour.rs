@@ -46,6 +46,8 @@ pub(crate) enum Behaviour {
     NotANumber,
     /// Positions one past the end of every list.
     WrongIndices,
+    /// Every stage or target two times.
+    Twice,
     Refuse,
     /// A refusal whose reason has `amount` bytes.
     HugeRefusal,
@@ -78,6 +80,7 @@ impl Settings {
             | Behaviour::LargeState
             | Behaviour::NotANumber
             | Behaviour::WrongIndices
+            | Behaviour::Twice
             | Behaviour::Refuse
             | Behaviour::HugeRefusal => {}
         }

@@ -9,7 +9,8 @@ use trimtab_sdk::{
     Replica, Request,
 };
 
-struct Hostile;
+/// Misbehaves in every way that it knows.
+pub struct Hostile;
 
 fn describe() -> Descriptor {
     Descriptor {

@@ -1,3 +1,5 @@
+//! HPA v2 against its published vectors.
+
 use trimtab_core::snapshot::{ScalingPolicy, ScalingPolicyKind, ScalingRules, SelectPolicy};
 
 use super::behavior::{limit, plain, stabilize};
