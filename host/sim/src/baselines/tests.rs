@@ -129,17 +129,6 @@ fn progress_rises_to_the_end() {
 }
 
 #[test]
-fn an_objective_out_of_reach_ends_the_search_early() {
-    let spec = spec(&STEP.replace("ttft-seconds: 1,", "ttft-seconds: 0.03,"));
-    for baseline in [Baseline::Static, Baseline::Oracle] {
-        let found = outcome(baseline, &spec);
-        let attainment = found.attainment.unwrap();
-        assert!((0.1..0.99).contains(&attainment), "{attainment}");
-        assert!(asked(&found.pools[0]).iter().all(|count| *count <= 16));
-    }
-}
-
-#[test]
 fn nothing_is_asked_for_where_nothing_arrives() {
     let quiet = STEP
         .replace("rate: 15", "rate: 0")
@@ -166,10 +155,11 @@ fn stages_that_are_apart_are_planned_apart() {
             .zip(&decode.asked)
             .all(|(p, d)| *p > 0 && *d > 0);
         assert!(both, "{baseline:?}");
+        // An HPA knows no objective; the other two are searched for until they meet it.
+        let attainment = found.attainment.unwrap();
         assert!(
-            found.attainment.unwrap() > 0.9,
-            "{baseline:?} {:?}",
-            found.attainment
+            baseline == Baseline::Hpa || attainment > 0.9,
+            "{baseline:?} {attainment}"
         );
     }
 }
