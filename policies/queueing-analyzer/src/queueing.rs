@@ -26,10 +26,6 @@ const MOST_GROWTH: f64 = 2.0;
 /// differ in length.
 const WORK_NOISE: f64 = 1.6;
 
-/// What stretches it where windows overlap: three quarters of two in a row are the same, and what
-/// is told four times must count once.
-const OVERLAP: f64 = 2.0;
-
 /// All that the queueing model is fed with.
 pub(crate) struct Queueing<'a> {
     pub(crate) context: &'a Context,
@@ -91,16 +87,18 @@ impl Queueing<'_> {
         let work = self.profile.work(self.servers);
         let observed = self.demand.rate * work;
         let counted = self.demand.rate.max(1.0 / RATE_WINDOW_SECONDS);
-        let deviation = WORK_NOISE * OVERLAP * (counted / RATE_WINDOW_SECONDS).sqrt() * work;
+        let deviation = WORK_NOISE * (counted / RATE_WINDOW_SECONDS).sqrt() * work;
         let followed = match state.forecaster {
             Some(Followed(mut forecaster)) => {
                 forecaster.observe(observed, deviation, self.elapsed);
                 forecaster
             }
-            None => Forecaster::new(observed, deviation / OVERLAP),
+            None => Forecaster::new(observed, deviation),
         };
         state.forecaster = Some(Followed(followed));
-        let ahead = followed.ahead(self.horizon() + self.elapsed + RATE_WINDOW_SECONDS / 2.0);
+        // What is measured is half a window old.
+        let seconds = self.horizon() + self.elapsed + RATE_WINDOW_SECONDS / 2.0;
+        let ahead = followed.ahead(seconds);
         Some(Forecast {
             mean: (ahead.mean / work).min(MOST_GROWTH * self.demand.rate),
             deviation: (ahead.deviation / work).min(self.demand.rate),

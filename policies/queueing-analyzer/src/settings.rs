@@ -10,8 +10,8 @@ use trimtab_sdk::Refusal;
 pub struct Settings {
     /// Supply to keep above what is expected, as a share of it.
     pub headroom: f64,
-    /// Supply to keep for what the measured rate does not show: so many standard deviations of a
-    /// Poisson count over the rate's window. Large for a small pool, small for a large one.
+    /// Supply to keep for what counting may have missed and the trend may yet bring: so many
+    /// standard deviations of both. A large share of a small load, a small one of a large load.
     pub noise_margin: f64,
     /// Seconds in which requests that wait beyond the usual are to be served.
     pub drain_seconds: f64,
@@ -37,12 +37,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            headroom: 0.05,
-            noise_margin: 2.0,
+            headroom: 0.0,
+            noise_margin: 1.5,
             drain_seconds: 60.0,
             forecast: true,
             forecast_horizon_seconds: None,
-            scale_down_window_seconds: 300.0,
+            scale_down_window_seconds: 150.0,
             tracking: true,
             kv_threshold: 0.80,
             queue_threshold: 5.0,

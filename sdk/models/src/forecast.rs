@@ -3,15 +3,18 @@
 
 /// Share of the level by which its trend, taken over a minute, may wander in a minute.
 ///
-/// Tried on a real conversation trace (per-minute rates of 3.2 to 8.5 a second) and on a daily cycle:
-/// half of this follows ramps too late, twice this takes noise for ramps.
-const TREND_WANDER: f64 = 0.012;
+/// Tried in a simulated fleet with a start-up of two minutes, on a real conversation trace (rates by
+/// the minute from 3.2 to 8.5 a second) and on a daily cycle: a third of this follows ramps too late.
+const TREND_WANDER: f64 = 0.045;
+
+/// The same of the trend at the start, of which nothing is known.
+const FIRST_TREND: f64 = 0.06;
 
 /// Share of the level by which it may jump in a minute beside its trend.
 const LEVEL_WANDER: f64 = 0.005;
 
 /// Seconds in which a trend loses all but 1/e of itself: real ramps end.
-const DAMPING_SECONDS: f64 = 400.0;
+const DAMPING_SECONDS: f64 = 800.0;
 
 /// Squared deviations from what was expected beyond which the load has jumped and the past says
 /// nothing of it any more; in a steady load one in 10⁶ observations.
@@ -42,7 +45,11 @@ impl Forecaster {
         Self {
             level: observed,
             trend: 0.0,
-            covariance: [deviation * deviation, 0.0, wander(observed)],
+            covariance: [
+                deviation * deviation,
+                0.0,
+                per_minute(FIRST_TREND, observed),
+            ],
         }
     }
 
@@ -95,7 +102,7 @@ impl Forecaster {
         let [level, both, trend] = self.covariance;
         // A load that comes from nothing wanders by what it becomes.
         let scale = self.level.max(observed);
-        let trend_noise = wander(scale) * seconds / 60.0;
+        let trend_noise = per_minute(TREND_WANDER, scale) * seconds / 60.0;
         let level_noise = (LEVEL_WANDER * scale).powi(2) * seconds / 60.0;
         Self {
             level: self.level + reach * self.trend,
@@ -112,9 +119,9 @@ impl Forecaster {
     }
 }
 
-/// Variance that a trend gains in a minute, per second squared.
-fn wander(level: f64) -> f64 {
-    (TREND_WANDER / 60.0 * level).powi(2)
+/// Variance of a trend, per second squared, whose deviation over a minute is a share of the level.
+fn per_minute(share: f64, level: f64) -> f64 {
+    (share / 60.0 * level).powi(2)
 }
 
 /// Seconds of an undamped trend that a damped one reaches in `seconds`.
@@ -170,20 +177,31 @@ mod tests {
     #[test]
     fn a_ramp_is_seen_ahead() {
         let (_, ratios) = follow(|at| 50.0 + 0.05 * at, 1200, &mut Noise(7));
-        let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(worst > 0.93, "{worst}: without a forecast it would be 0.93");
         let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
-        assert!((0.96..1.04).contains(&mean), "{mean}");
+        assert!(
+            (0.97..1.03).contains(&mean),
+            "{mean}: without a forecast it would be 0.92"
+        );
     }
 
     #[test]
     fn noise_is_no_trend() {
-        for (rate, slack) in [(100.0, 0.06), (10.0, 0.12), (1.0, 0.35)] {
-            let (_, ratios) = follow(|_| rate, 7200, &mut Noise(11));
+        for (rate, slack) in [(100.0, 0.15), (10.0, 0.3), (1.0, 0.7)] {
+            let (forecaster, ratios) = follow(|_| rate, 7200, &mut Noise(11));
             let most = ratios.iter().copied().fold(0.0, f64::max);
             assert!(
                 most < 1.0 + slack,
                 "{rate} requests/s were forecast as {most} times that"
+            );
+            let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+            assert!(
+                (0.97..1.03).contains(&mean),
+                "{rate} requests/s were {mean} in the mean"
+            );
+            let deviation = forecaster.ahead(150.0).deviation / rate;
+            assert!(
+                deviation < slack,
+                "{rate} requests/s are uncertain by {deviation}"
             );
         }
     }
