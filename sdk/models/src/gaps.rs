@@ -47,6 +47,9 @@ const NODES: [(f64, f64); 5] = [
     (2.856_970_013_872_805_7, 0.011_257_411_327_720_69),
 ];
 
+/// Past this exponent the exponential is nothing, for shares of requests.
+const NEVER: f64 = 16.0;
+
 /// Distribution of a request's mean gap, over requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Gaps {
@@ -145,6 +148,9 @@ fn limited_mean(mean: f64, iteration: f64, longest: f64) -> f64 {
 /// What does not depend on the length of the answer.
 struct Window {
     modes: Modes,
+    /// Logarithms of the modes' factors.
+    slow_decay: f64,
+    fast_decay: f64,
     /// Parts of the variance of an iteration that decay with either mode.
     slow_variance: f64,
     fast_variance: f64,
@@ -159,6 +165,8 @@ impl Window {
         let (slow_variance, fast_variance) = modes.split(state.iteration_variance, next);
         Self {
             modes,
+            slow_decay: (-modes.slow_gap).ln_1p(),
+            fast_decay: (-modes.fast_gap).ln_1p(),
             slow_variance,
             fast_variance,
             own_excess: work.prompt + next / state.iteration,
@@ -167,8 +175,14 @@ impl Window {
 
     /// Mean and variance of the mean gap of a request with so many gaps.
     fn moments(&self, work: &Work, state: &Steady, steps: f64) -> (f64, f64) {
-        let slow = Average::new(self.modes.slow, self.modes.slow_gap, steps);
-        let fast = Average::new(self.modes.fast, self.modes.fast_gap, steps);
+        let Modes {
+            slow,
+            fast,
+            slow_gap,
+            fast_gap,
+        } = self.modes;
+        let slow = Average::new(slow, slow_gap, self.slow_decay, steps);
+        let fast = Average::new(fast, fast_gap, self.fast_decay, steps);
         // Effect on the average of so much decode time and so long an iteration at the start.
         let effect = |decode_time: f64, iteration: f64| {
             let next = decode_time + state.prompt_share * iteration;
@@ -215,7 +229,12 @@ impl Modes {
 /// few requests meet one, and those few are held up long.
 fn undisturbed_share(work: &Work, state: &Steady, steps: f64) -> f64 {
     let without = work.base + state.decode_time;
-    (-state.rate * (work.prompt + steps * without)).exp()
+    let prompts = state.rate * (work.prompt + steps * without);
+    if prompts > NEVER {
+        0.0
+    } else {
+        (-prompts).exp()
+    }
 }
 
 /// Averages over a window of iterations of what decays by `factor` each.
@@ -227,7 +246,7 @@ struct Average {
 }
 
 impl Average {
-    fn new(factor: f64, gap: f64, steps: f64) -> Self {
+    fn new(factor: f64, gap: f64, decay: f64, steps: f64) -> Self {
         let lasting = gap * steps;
         if lasting < 1e-4 {
             return Self {
@@ -235,8 +254,8 @@ impl Average {
                 of_pairs: 1.0 - lasting / 3.0,
             };
         }
-        let left = if factor > 0.0 {
-            (steps * (-gap).ln_1p()).exp()
+        let left = if factor > 0.0 && lasting < NEVER {
+            (steps * decay).exp()
         } else {
             0.0
         };

@@ -3,7 +3,7 @@
 use crate::error::{ModelError, within};
 use crate::iteration::Role;
 use crate::queue::{Operation, Replica};
-use crate::search::Bracket;
+use crate::search::{Bracket, Enough};
 use crate::tail::{Quantiles, Tail, Tails};
 
 /// What the requests were promised. Each bound is optional.
@@ -38,8 +38,12 @@ pub struct Sized {
     pub binding: Binding,
 }
 
-/// Relative error of the rate found.
-const TOLERANCE: f64 = 1e-4;
+/// A rate at which one in a thousand of those who may miss do not is near enough to the largest, and so is
+/// one that is a two thousandth less: the model's own error is many times that.
+const NEAR: Enough = Enough {
+    below: 1e-3,
+    width: 5e-4,
+};
 
 /// A replica that misses its targets at this share of its largest rate is not worth having.
 const LEAST_SHARE: f64 = 1e-3;
@@ -49,13 +53,13 @@ const LEAST_SHARE: f64 = 1e-3;
 const PLANNED_SHARE: f64 = 0.85;
 
 /// How far from the hint the answer is looked for first.
-const HINT_REACH: f64 = 0.02;
+const HINT_REACH: f64 = 0.01;
 
 /// The largest rate at which `replica` meets those of `targets` that its role can miss: at which the share of requests that miss
 /// either bound, are turned away or preempted, is no more than the percentile leaves.
 ///
 /// `hint` is a rate near the answer, such as last time's; it makes the search shorter and moves the
-/// answer by no more than its relative error of 1e-4.
+/// answer by no more than the search's own error.
 ///
 /// # Errors
 /// [`ModelError::Invalid`] where a target is not positive or the percentile not inside 0..1;
@@ -67,9 +71,9 @@ pub fn size(
     hint: Option<f64>,
 ) -> Result<Sized, ModelError> {
     let question = Question::new(replica, targets, tail)?;
-    let rate = match question.bracket(hint)? {
-        Some(bracket) => bracket.crossing(TOLERANCE, |rate| question.surplus(rate)),
-        None => replica.max_rate(),
+    let rate = match question.start(hint)? {
+        Start::Answer(rate) => rate,
+        Start::Bracket(bracket) => bracket.crossing(NEAR, |rate| question.surplus(rate)),
     };
     let tails = Tails::new(replica, rate);
     let binding = if rate < replica.max_rate() {
@@ -95,6 +99,12 @@ struct Question<'a> {
     itl: Option<f64>,
     /// Share of requests that may miss.
     spare: f64,
+}
+
+/// Where the search starts.
+enum Start {
+    Answer(f64),
+    Bracket(Bracket),
 }
 
 /// Shares of requests that miss, by reason.
@@ -160,14 +170,16 @@ impl<'a> Question<'a> {
         (all.max(1e-12) / self.spare).ln()
     }
 
-    /// Where the answer lies; nothing where the targets are met at the largest rate.
-    fn bracket(&self, hint: Option<f64>) -> Result<Option<Bracket>, ModelError> {
+    fn start(&self, hint: Option<f64>) -> Result<Start, ModelError> {
         let max = self.replica.max_rate();
         let most = self.fluid_guess();
         let least = LEAST_SHARE * max;
         let at = |rate: f64| (rate, self.surplus(rate));
         if let Some(hint) = hint.filter(|rate| *rate > least && *rate < most) {
             let here = at(hint);
+            if NEAR.reached(here.1) {
+                return Ok(Start::Answer(hint));
+            }
             let reach = if here.1 > 0.0 {
                 -HINT_REACH
             } else {
@@ -175,26 +187,24 @@ impl<'a> Question<'a> {
             };
             let there = at((hint * (1.0 + reach)).max(least).min(most));
             if (here.1 > 0.0) != (there.1 > 0.0) {
-                return Ok(Some(Bracket {
-                    low: here,
-                    high: there,
-                }));
+                return Ok(between(here, there));
             }
         }
         let high = at(most);
         if high.1 <= 0.0 {
             let top = at(max);
-            let higher = Bracket {
-                low: high,
-                high: top,
-            };
-            return Ok((top.1 > 0.0).then_some(higher));
+            let higher = between(high, top);
+            return Ok(if top.1 > 0.0 {
+                higher
+            } else {
+                Start::Answer(max)
+            });
         }
         let low = at(least.min(most));
         if low.1 > 0.0 {
             return Err(self.unreachable(low.0));
         }
-        Ok(Some(Bracket { low, high }))
+        Ok(between(low, high))
     }
 
     /// The rate at which the mean iteration is as long as a gap may be: less will do, as a rule.
@@ -225,4 +235,8 @@ impl<'a> Question<'a> {
             best,
         }
     }
+}
+
+const fn between(low: (f64, f64), high: (f64, f64)) -> Start {
+    Start::Bracket(Bracket { low, high })
 }

@@ -6,7 +6,7 @@
 use crate::distribution::Mixture;
 use crate::gaps::Gaps;
 use crate::queue::{Operation, Replica};
-use crate::search::Bracket;
+use crate::search::{Bracket, Enough};
 use crate::waiting::Waiting;
 
 /// How observed percentiles compare with predicted ones.
@@ -132,6 +132,12 @@ impl Tails {
     }
 }
 
+/// A percentile is told to within a hundredth of what lies beyond it, or a thousandth of itself.
+const NEAR: Enough = Enough {
+    below: 0.01,
+    width: 1e-3,
+};
+
 /// Where `above` falls to `1 − percentile`, searched from the mean on.
 fn quantile(mean: f64, percentile: f64, above: impl Fn(f64) -> f64) -> f64 {
     // In logarithms the tail is nearly straight.
@@ -146,7 +152,7 @@ fn quantile(mean: f64, percentile: f64, above: impl Fn(f64) -> f64) -> f64 {
                 low: near,
                 high: far,
             };
-            return bracket.crossing(1e-3, surplus);
+            return bracket.crossing(NEAR, surplus);
         }
         near = far;
     }
