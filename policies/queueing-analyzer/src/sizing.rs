@@ -1,7 +1,7 @@
 //! What one replica of each variant supplies: the largest rate at which it meets the objective.
 
 use trimtab_models::pooling::Pooling;
-use trimtab_models::{Binding, Iteration, ModelError, Role, Tail, Targets, size};
+use trimtab_models::{Binding, Iteration, ModelError, Role, Targets, size};
 use trimtab_sdk::Objective;
 
 use crate::servers::Server;
@@ -13,7 +13,7 @@ use crate::state::{Profile, State};
 pub(crate) struct Supply {
     /// Requests per second; zero where it cannot meet the objective at all.
     pub(crate) per_replica: f64,
-    /// Requests per second beyond which there is no steady state.
+    /// Requests per second that it can serve in a steady state, however late.
     pub(crate) stable: f64,
     pub(crate) iteration: Iteration,
     pub(crate) limit: Limit,
@@ -35,6 +35,16 @@ pub(crate) enum Limit {
     Invalid(ModelError),
 }
 
+/// Share of its stable rate that a replica must supply to be worth having beside others: below, the
+/// objective is all but out of reach, and no router holds a replica to a load so small.
+const WORTHWHILE: f64 = 0.1;
+
+impl Supply {
+    pub(crate) fn is_worthwhile(&self) -> bool {
+        self.per_replica > WORTHWHILE * self.stable
+    }
+}
+
 /// Sizes one replica of each server where `rate` requests per second arrive at the pool, starting
 /// from last time's answers.
 pub(crate) fn supplies(
@@ -45,33 +55,28 @@ pub(crate) fn supplies(
     rate: f64,
     state: &mut State,
 ) -> Vec<Supply> {
-    let mut supplies = Vec::with_capacity(servers.len());
-    for server in servers {
-        let iteration = state.iteration(server);
-        let pooling = pooling(servers, server, rate, state);
-        let hint = state.hints.get(&server.variant.name).copied();
-        let (rate, limit) = rate_of_engine(
-            server,
-            iteration,
-            &targets(objective, server.role(), &pooling),
-            profile,
-            &state.tail(),
-            hint,
-        );
-        let share = match limit {
-            Limit::Bound(_) => state.correction(),
-            Limit::Utilization => settings.scale_up_utilization,
-            Limit::Unreachable { .. } | Limit::Invalid(_) => 0.0,
-        };
-        if rate > 0.0 {
+    let supplies: Vec<Supply> = servers
+        .iter()
+        .map(|server| {
+            let pooling = pooling(servers, server, rate, state);
+            let targets = targets(objective, server.role(), &pooling);
+            let engine = engine(server, &targets, profile, state);
+            let share = match engine.limit {
+                Limit::Bound(_) => state.correction(),
+                Limit::Utilization => settings.scale_up_utilization,
+                Limit::Unreachable { .. } | Limit::Invalid(_) => 0.0,
+            };
+            Supply {
+                per_replica: share * engine.per_replica,
+                ..engine
+            }
+        })
+        .collect();
+    for (server, supply) in servers.iter().zip(&supplies) {
+        if supply.per_replica > 0.0 {
+            let rate = supply.per_replica / server.instances;
             state.hints.insert(server.variant.name.clone(), rate);
         }
-        supplies.push(Supply {
-            per_replica: rate * share * server.instances,
-            stable: rate * server.instances,
-            iteration,
-            limit,
-        });
     }
     supplies
 }
@@ -116,33 +121,28 @@ pub(crate) fn percentile(objective: &Objective) -> f64 {
     }
 }
 
-/// The rate of one engine and what limits it; the largest stable rate where the objective is out of
-/// reach.
-fn rate_of_engine(
-    server: &Server<'_>,
-    iteration: Iteration,
-    targets: &Targets,
-    profile: &Profile,
-    tail: &Tail,
-    hint: Option<f64>,
-) -> (f64, Limit) {
+/// A replica's largest rate within the targets, uncorrected, and what limits it.
+fn engine(server: &Server<'_>, targets: &Targets, profile: &Profile, state: &State) -> Supply {
+    let iteration = state.iteration(server);
+    let supply = |rate: f64, stable: f64, limit: Limit| Supply {
+        per_replica: rate * server.instances,
+        stable: stable * server.instances,
+        iteration,
+        limit,
+    };
     let engine = match server.engine(iteration, profile.lengths()) {
         Ok(engine) => engine,
-        Err(error) => return (0.0, Limit::Invalid(error)),
+        Err(error) => return supply(0.0, 0.0, Limit::Invalid(error)),
     };
-    let free = Targets {
-        ttft_seconds: None,
-        itl_seconds: None,
-        ..*targets
-    };
+    let stable = engine.max_rate();
+    let hint = state.hints.get(&server.variant.name).copied();
     let bounded = targets.ttft_seconds.is_some() || targets.itl_seconds.is_some();
-    match size(&engine, targets, tail, hint) {
-        Ok(sized) if bounded => (sized.rate, Limit::Bound(sized.binding)),
-        Ok(sized) => (sized.rate, Limit::Utilization),
+    match size(&engine, targets, &state.tail(), hint) {
+        Ok(sized) if bounded => supply(sized.rate, stable, Limit::Bound(sized.binding)),
+        Ok(sized) => supply(sized.rate, stable, Limit::Utilization),
         Err(ModelError::TargetUnreachable { what, target, best }) => {
-            let stable = size(&engine, &free, tail, hint).map_or(0.0, |sized| sized.rate);
-            (stable, Limit::Unreachable { what, target, best })
+            supply(0.0, stable, Limit::Unreachable { what, target, best })
         }
-        Err(error) => (0.0, Limit::Invalid(error)),
+        Err(error) => supply(0.0, 0.0, Limit::Invalid(error)),
     }
 }

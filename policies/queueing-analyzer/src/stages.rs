@@ -1,5 +1,6 @@
 //! From supplies and demand to the stages that an optimizer works on.
 
+use trimtab_models::Binding;
 use trimtab_models::forecast::Forecast;
 use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
 
@@ -63,16 +64,14 @@ impl Findings<'_> {
         })
     }
 
-    /// Supply that must not be missing: what is expected, and what counting may have missed and
-    /// the trend may yet bring.
+    /// Supply that must not be missing: what is expected, and what counting may have missed or the
+    /// trend may yet bring.
     fn floor(&self, share: f64, demand: f64) -> f64 {
-        let forecast = self.forecast.unwrap_or(Forecast {
-            mean: 0.0,
-            deviation: 0.0,
-        });
-        let expected = demand.max(share * forecast.mean);
+        let forecast = self.forecast.as_ref();
+        let expected = demand.max(forecast.map_or(0.0, |forecast| share * forecast.mean));
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
-        let unseen = self.settings.noise_margin * counted.hypot(share * forecast.deviation);
+        let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
+        let unseen = self.settings.noise_margin * counted.max(unsure);
         let promised = self
             .pool
             .objective
@@ -154,24 +153,17 @@ impl Findings<'_> {
 
     fn capacities(&self, role: Role, notes: &mut Notes) -> Vec<Capacity> {
         let of_role = || {
-            self.servers
-                .iter()
-                .zip(self.supplies)
-                .zip(self.predictions)
-                .filter(|((server, _), _)| server.variant.role == role)
+            let known = self.servers.iter().zip(self.supplies).zip(self.predictions);
+            known.filter(|((server, _), _)| server.variant.role == role)
         };
-        let hopeless = of_role().all(|((_, supply), _)| supply.per_replica <= 0.0);
+        let standard = Standard::of(of_role().map(|((_, supply), _)| supply));
         of_role()
             .map(|((server, supply), prediction)| {
-                supply.explain(server, hopeless, notes);
+                supply.explain(server, standard, notes);
                 let quantiles = prediction.as_ref().map(|prediction| prediction.quantiles);
                 Capacity {
                     variant: server.position,
-                    per_replica: if hopeless {
-                        HOPELESS_SHARE * supply.stable
-                    } else {
-                        supply.per_replica
-                    },
+                    per_replica: standard.counted(supply),
                     load: server.load.total_rate().unwrap_or_default(),
                     predicted_ttft: quantiles
                         .filter(|_| role != Role::Decode)
@@ -185,24 +177,59 @@ impl Findings<'_> {
     }
 }
 
+/// What the variants of a role are held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standard {
+    /// At least one meets the objective at a load worth having: only such count.
+    Worthwhile,
+    /// At least one meets it, if at next to no load.
+    Possible,
+    /// None does.
+    Hopeless,
+}
+
+impl Standard {
+    fn of<'a>(supplies: impl Iterator<Item = &'a Supply> + Clone) -> Self {
+        if supplies.clone().any(Supply::is_worthwhile) {
+            Self::Worthwhile
+        } else if supplies.clone().any(|supply| supply.per_replica > 0.0) {
+            Self::Possible
+        } else {
+            Self::Hopeless
+        }
+    }
+
+    fn counted(self, supply: &Supply) -> f64 {
+        match self {
+            Self::Worthwhile if !supply.is_worthwhile() => 0.0,
+            Self::Worthwhile | Self::Possible => supply.per_replica,
+            Self::Hopeless => HOPELESS_SHARE * supply.stable,
+        }
+    }
+}
+
 impl Supply {
     /// Says what a replica supplies and what keeps it from more.
-    fn explain(&self, server: &Server<'_>, hopeless: bool, notes: &mut Notes) {
+    fn explain(&self, server: &Server<'_>, standard: Standard, notes: &mut Notes) {
         let name = &server.variant.accelerator;
         let at = Some(server.position);
+        let rate = self.per_replica;
         match self.limit {
+            Limit::Bound(_) if standard == Standard::Worthwhile && !self.is_worthwhile() => {
+                let text = format!(
+                    "{name}: objective all but infeasible on this variant: met up to {rate:.3} \
+                     {UNIT} a replica, which counts as nothing"
+                );
+                notes.info(at, text);
+            }
             Limit::Bound(binding) => {
-                let rate = self.per_replica;
+                let bound = word(binding);
                 notes.info(
                     at,
-                    format!(
-                        "{name}: {rate:.2} {UNIT} a replica, bound by {}",
-                        word(binding)
-                    ),
+                    format!("{name}: {rate:.2} {UNIT} a replica, bound by {bound}"),
                 );
             }
             Limit::Utilization => {
-                let rate = self.per_replica;
                 notes.info(
                     at,
                     format!("{name}: {rate:.2} {UNIT} a replica, by utilisation"),
@@ -213,7 +240,7 @@ impl Supply {
                 format!(
                     "{name}: objective infeasible on this variant: {what} of {target:.3} s, the \
                      best for a lone request is {best:.3} s{}",
-                    if hopeless {
+                    if standard == Standard::Hopeless {
                         "; a share of the largest stable rate is taken"
                     } else {
                         ""
@@ -221,16 +248,16 @@ impl Supply {
                 ),
             ),
             Limit::Invalid(error) => {
-                notes.warning(at, format!("{name}: no model of a replica: {error}"))
+                notes.warning(at, format!("{name}: no model of a replica: {error}"));
             }
         }
     }
 }
 
-fn word(binding: trimtab_models::Binding) -> &'static str {
+fn word(binding: Binding) -> &'static str {
     match binding {
-        trimtab_models::Binding::Ttft => "TTFT",
-        trimtab_models::Binding::Itl => "ITL",
-        trimtab_models::Binding::Capacity => "capacity",
+        Binding::Ttft => "TTFT",
+        Binding::Itl => "ITL",
+        Binding::Capacity => "capacity",
     }
 }
