@@ -1,10 +1,6 @@
 //! One call of the analyzer, compiled natively: pools of 1, 30, 1,000 and 10,000 replicas on three
 //! accelerators, with the state of the calls before.
-#![expect(
-    clippy::expect_used,
-    clippy::missing_panics_doc,
-    reason = "a benchmark may fail loudly"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark may fail loudly")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -2,7 +2,7 @@
 
 use trimtab_sdk::{Pool, Role};
 
-use crate::loads::measured;
+use crate::loads::{measured, positive};
 use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
@@ -194,10 +194,8 @@ fn residence(server: &Server<'_>, profile: &Profile, running: f64) -> f64 {
 }
 
 fn backlog(pool: &Pool, servers: &[Server<'_>], settings: &Settings) -> Backlog {
-    let usual_wait = pool
-        .objective
-        .ttft
-        .map_or(USUAL_WAIT_SECONDS, |bound| USUAL_WAIT * bound);
+    let bound = positive(pool.objective.ttft);
+    let usual_wait = bound.map_or(USUAL_WAIT_SECONDS, |bound| USUAL_WAIT * bound);
     let mut backlog = Backlog {
         queued: measured(pool.workload.queued_requests).unwrap_or_default(),
         ..Backlog::default()

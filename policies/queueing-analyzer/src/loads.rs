@@ -10,7 +10,7 @@ const MAX_AGE_SECONDS: f64 = 75.0;
 
 /// Weight of a replica that finished nothing in the last minute: next to none, but where no replica
 /// did, all count alike.
-const LEAST_WEIGHT: f64 = 1e-3;
+const LEAST_WEIGHT: f64 = 1.0 / 1024.0;
 
 /// What the replicas of one variant report. Nothing that is missing is counted as zero.
 #[derive(Clone, Debug, Default)]
@@ -71,14 +71,17 @@ pub(crate) fn is_fresh(replica: &Replica) -> bool {
     replica.metrics_age <= MAX_AGE_SECONDS
 }
 
+/// No rate, latency or number of tokens is larger; what is, is not one.
+const MOST_PLAUSIBLE: f64 = 1e12;
+
 /// A measurement that makes sense: a gauge below zero or not a number is as good as missing.
 pub(crate) fn measured(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite() && *value >= 0.0)
+    value.filter(|value| (0.0..MOST_PLAUSIBLE).contains(value))
 }
 
 /// The same for what cannot be zero where it was measured at all, such as a latency.
 pub(crate) fn positive(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite() && *value > 0.0)
+    measured(value).filter(|value| *value > 0.0)
 }
 
 impl Load {

@@ -317,3 +317,32 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     let lower = *values.get((values.len() / 2).checked_sub(1)?)?;
     Some(f64::midpoint(lower, upper).floor())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_whole_tokens() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![42.0]), Some(42.0));
+        assert_eq!(median(vec![1.0, 3.0, 5.0]), Some(3.0));
+        assert_eq!(median(vec![1.0, 3.0, 5.0, 7.0]), Some(4.0));
+        assert_eq!(median(vec![5.0, 1.0, 3.0]), Some(3.0));
+    }
+
+    #[test]
+    fn every_length_has_one_bucket() {
+        let bucket = |output: f64| {
+            let holding: Vec<_> = BUCKETS
+                .iter()
+                .filter(|bucket| bucket.holds(output))
+                .collect();
+            assert_eq!(holding.len(), 1, "{output}");
+            holding[0].name
+        };
+        assert_eq!([0.0, 50.0, 99.9].map(bucket), ["short"; 3]);
+        assert_eq!([100.0, 300.0, 499.9].map(bucket), ["medium"; 3]);
+        assert_eq!([500.0, 1000.0].map(bucket), ["long"; 2]);
+    }
+}

@@ -4,6 +4,7 @@ use trimtab_models::pooling::Pooling;
 use trimtab_models::{Binding, Iteration, ModelError, Role, Targets, size};
 use trimtab_sdk::Objective;
 
+use crate::loads::positive;
 use crate::servers::Server;
 use crate::settings::Settings;
 use crate::state::{Profile, State};
@@ -104,10 +105,9 @@ pub(crate) fn pooling(
 
 /// The part of the objective that a role can meet or miss.
 fn targets(objective: &Objective, role: Role, pooling: &Pooling) -> Targets {
-    let bound = |value: Option<f64>| value.filter(|value| value.is_finite() && *value > 0.0);
     Targets {
-        ttft_seconds: bound(objective.ttft).filter(|_| role != Role::Decode),
-        itl_seconds: bound(objective.itl).filter(|_| role != Role::Prefill),
+        ttft_seconds: positive(objective.ttft).filter(|_| role != Role::Decode),
+        itl_seconds: positive(objective.itl).filter(|_| role != Role::Prefill),
         percentile: pooling.percentile(percentile(objective)),
     }
 }

@@ -5,6 +5,7 @@ use trimtab_models::forecast::Forecast;
 use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
 
 use crate::demand::Demand;
+use crate::loads::positive;
 use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
@@ -72,11 +73,7 @@ impl Findings<'_> {
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
         let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
         let unseen = self.settings.noise_margin * counted.max(unsure);
-        let promised = self
-            .pool
-            .objective
-            .throughput
-            .filter(|tokens| tokens.is_finite());
+        let promised = positive(self.pool.objective.throughput);
         let promised = promised.unwrap_or_default() / self.profile.output_tokens;
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
     }

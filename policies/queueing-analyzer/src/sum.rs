@@ -8,8 +8,8 @@ pub(crate) struct Sum<const BITS: u32>(i64);
 /// Bits for seconds, rates, requests and shares: steps of 10⁻⁹, up to 9·10⁹.
 pub(crate) const FINE: u32 = 30;
 
-/// Bits for tokens: steps of 10⁻⁵, up to 10¹⁴.
-pub(crate) const COARSE: u32 = 16;
+/// Bits for tokens: steps of 6·10⁻⁸, up to 5·10¹¹.
+pub(crate) const COARSE: u32 = 24;
 
 impl<const BITS: u32> Sum<BITS> {
     const SCALE: f64 = (1_u64 << BITS) as f64;

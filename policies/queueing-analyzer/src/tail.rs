@@ -97,7 +97,7 @@ impl Compared {
     /// load, and what counts is its shape at the limit. Nothing is measured either where the two
     /// are as near as a histogram can tell.
     fn new(measured: Option<f64>, predicted: Option<f64>, bound: Option<f64>) -> Self {
-        let near = |value: f64| bound.is_none_or(|bound| value >= NEAR * bound);
+        let near = |value: f64| positive(bound).is_none_or(|bound| value >= NEAR * bound);
         let truth = |(most, predicted): (f64, f64)| {
             let truth = predicted.clamp(most / COARSENESS, most);
             let tells = (near(most) || near(predicted)) && truth != predicted;
