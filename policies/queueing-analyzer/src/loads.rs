@@ -25,6 +25,7 @@ pub(crate) struct Load {
     pub(crate) running_squares: Total<FINE>,
     pub(crate) waiting: Total<FINE>,
     pub(crate) kv_usage: Total<FINE>,
+    pub(crate) kv_squares: Total<FINE>,
     pub(crate) kv_capacity: Total<COARSE>,
     pub(crate) instances: Total<FINE>,
     pub(crate) input_tokens: Mean<COARSE>,
@@ -94,7 +95,9 @@ impl Load {
         self.running_squares
             .add(running.map(|running| running * running));
         self.waiting.add(measured(replica.waiting));
-        self.kv_usage.add(share(replica.kv_usage));
+        let kv_usage = share(replica.kv_usage);
+        self.kv_usage.add(kv_usage);
+        self.kv_squares.add(kv_usage.map(|usage| usage * usage));
         self.kv_capacity.add(positive(
             replica.kv_capacity_tokens.map(|tokens| tokens as f64),
         ));
@@ -117,12 +120,20 @@ impl Load {
         self.rate.of_all(self.ready)
     }
 
-    /// How evenly the requests that run are spread over the replicas; see [`pooling::balance`].
+    /// How evenly load is spread over the replicas; see [`pooling::balance`]. Routers even out the
+    /// requests that run or the tokens that they hold: what is more even shows it.
     pub(crate) fn balance(&self) -> Option<f64> {
-        let (mean, squares) = (self.running.mean()?, self.running_squares.mean()?);
+        let running = self.running.mean()?;
         let n = f64::from(self.fresh);
-        let variance = (squares - mean * mean).max(0.0) * n / (n - 1.0);
-        pooling::balance(self.fresh, mean, variance)
+        let even = |mean: Option<f64>, squares: Option<f64>| {
+            let (mean, squares) = (positive(mean)?, squares?);
+            let variance = (squares / (mean * mean) - 1.0).max(0.0) * n / (n - 1.0);
+            // As if all requests held the same.
+            pooling::balance(self.fresh, running, variance * running * running)
+        };
+        let by_running = even(self.running.mean(), self.running_squares.mean());
+        let by_tokens = even(self.kv_usage.mean(), self.kv_squares.mean());
+        by_running.into_iter().chain(by_tokens).reduce(f64::max)
     }
 
     /// Whether any replica has anything to do.

@@ -1,6 +1,6 @@
 //! The main way: supply from the queueing model, demand from arrivals and queues.
 
-use trimtab_models::forecast::{Forecast, Forecaster};
+use trimtab_models::forecast::{Forecast, Forecaster, Record};
 use trimtab_sdk::{Context, Pool, Role, Stage};
 
 use crate::demand::{self, Demand};
@@ -10,7 +10,7 @@ use crate::servers::Server;
 use crate::settings::Settings;
 use crate::sizing;
 use crate::stages::{Findings, RATE_WINDOW_SECONDS};
-use crate::state::{Followed, Profile, State};
+use crate::state::{Followed, Kept, Profile, State};
 use crate::{tail, tracking};
 
 /// Start-up time where none was seen yet.
@@ -25,6 +25,13 @@ const MOST_GROWTH: f64 = 2.0;
 /// Standard deviation of the work that arrives in a window, over that of a Poisson count: requests
 /// differ in length.
 const WORK_NOISE: f64 = 1.6;
+
+/// Relative error of what is expected before any of it came due: a start-up later a load may well be
+/// a tenth larger.
+const FIRST_ERROR: f64 = 0.12;
+
+/// Least share of the filter's own doubt that a good record leaves.
+const LEAST_DOUBT: f64 = 0.3;
 
 /// All that the queueing model is fed with.
 pub(crate) struct Queueing<'a> {
@@ -62,7 +69,6 @@ impl Queueing<'_> {
         let predictions = tail::predictions(&pool.objective, servers, &supplies, profile, state);
         if settings.tracking && self.is_steady(&supplies) {
             tail::learn(pool, servers, &predictions, state);
-            tail::correct(pool, state);
         }
         self.demand.explain(pool, notes);
         Findings {
@@ -99,9 +105,20 @@ impl Queueing<'_> {
         // What is measured is half a window old.
         let seconds = self.horizon() + self.elapsed + RATE_WINDOW_SECONDS / 2.0;
         let ahead = followed.ahead(seconds);
+        let expected = ahead.mean.max(observed);
+        let Kept(record) = state
+            .record
+            .get_or_insert_with(|| Kept(Record::new(FIRST_ERROR)));
+        record.check(self.context.now, observed);
+        record.keep(
+            self.context.now.saturating_add((seconds * 1e3) as u64),
+            expected,
+        );
+        // The filter allows for any load; one that has turned out to be smooth is taken for that.
+        let proven = (record.error() * expected).max(LEAST_DOUBT * ahead.deviation);
         Some(Forecast {
             mean: (ahead.mean / work).min(MOST_GROWTH * self.demand.rate),
-            deviation: (ahead.deviation / work).min(self.demand.rate),
+            deviation: (ahead.deviation.min(proven) / work).min(self.demand.rate),
         })
     }
 

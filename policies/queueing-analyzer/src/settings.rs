@@ -38,7 +38,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             headroom: 0.0,
-            noise_margin: 1.5,
+            noise_margin: 1.75,
             drain_seconds: 60.0,
             forecast: true,
             forecast_horizon_seconds: None,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trimtab_models::forecast::Forecaster;
+use trimtab_models::forecast::{Forecaster, Record};
 use trimtab_models::hysteresis::RecentMaximum;
 use trimtab_models::{Iteration, Tail, Tracker};
 use trimtab_sdk::Role;
@@ -37,6 +37,7 @@ pub(crate) struct State {
     pub(crate) disagreeing_since: Option<u64>,
     /// The load in work, see [`Profile::work`].
     pub(crate) forecaster: Option<Followed>,
+    pub(crate) record: Option<Kept>,
     /// Floors of the last minutes in work.
     pub(crate) floors: Floors,
     /// The same in tokens of the KV cache.
@@ -145,6 +146,18 @@ struct ForecasterFields {
     level: f64,
     trend: f64,
     covariance: [f64; 3],
+}
+
+/// What forecasts were worth.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Kept(#[serde(with = "RecordFields")] pub(crate) Record);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Record", rename_all = "kebab-case")]
+struct RecordFields {
+    pending: Vec<(u64, f64)>,
+    mean_square: f64,
 }
 
 /// A filter on the constants of one kind of engine.

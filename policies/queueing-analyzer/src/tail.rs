@@ -47,67 +47,115 @@ pub(crate) fn predictions(
     servers.iter().zip(supplies).map(predict).collect()
 }
 
-/// Learns how far the measured percentiles are from the predicted ones. Call only while the load is
-/// steady: a transient says nothing of a tail in the steady state.
+/// Learns from how far the measured percentiles are from the predicted ones. Call only while the load
+/// is steady: a transient says nothing of a tail in the steady state.
 pub(crate) fn learn(
     pool: &Pool,
     servers: &[Server<'_>],
     predictions: &[Option<Prediction>],
     state: &mut State,
 ) {
-    let objective = &pool.objective;
-    let percentile = percentile(objective);
-    let ttft = typical(servers, predictions, percentile, Role::Decode, |q| {
-        q.ttft_seconds
-    });
-    let itl = typical(servers, predictions, percentile, Role::Prefill, |q| {
-        q.itl_seconds
-    });
-    let ttft = Compared::new(pool.workload.ttft_at_percentile, ttft, objective.ttft);
-    let itl = Compared::new(pool.workload.itl_at_percentile, itl, objective.itl);
-    let mut tail = state.tail();
-    // Predictions hold what was learned so far: a factor is compared with what was plain.
-    let plain = Quantiles {
-        ttft_seconds: ttft.predicted / tail.ttft_factor,
-        itl_seconds: itl.predicted / tail.itl_factor,
+    let percentile = percentile(&pool.objective);
+    let predicted = |without: Role, value: fn(&Quantiles) -> f64| {
+        typical(servers, predictions, percentile, without, value)
     };
-    tail.learn(&plain, ttft.measured, itl.measured);
-    state.tail = TailFactors {
-        ttft: tail.ttft_factor,
-        itl: tail.itl_factor,
+    let ttft = Compared {
+        measured: positive(pool.workload.ttft_at_percentile),
+        predicted: predicted(Role::Decode, |quantiles| quantiles.ttft_seconds),
+        bound: positive(pool.objective.ttft),
     };
+    let itl = Compared {
+        measured: positive(pool.workload.itl_at_percentile),
+        predicted: predicted(Role::Prefill, |quantiles| quantiles.itl_seconds),
+        bound: positive(pool.objective.itl),
+    };
+    learn_factors(&ttft, &itl, state);
+    correct(&ttft, &itl, state);
 }
 
 /// A measured percentile beside the predicted one.
 struct Compared {
     measured: Option<f64>,
-    predicted: f64,
+    predicted: Option<f64>,
+    bound: Option<f64>,
 }
-
-/// Share of its bound from which on a latency tells of the tail at the bound.
-const NEAR: f64 = 0.6;
 
 /// What a percentile from a histogram may be above the truth: buckets double from one to the next,
 /// and inside of one it is interpolated as if requests were spread evenly, while they crowd below.
 /// vLLM has no bucket between 25 and 50 ms for the time between tokens: a truth of 30 reads as 48.
 const COARSENESS: f64 = 2.0;
 
+/// Share of its bound from which on a latency tells of the tail at the bound.
+const NEAR: f64 = 0.6;
+
 impl Compared {
-    /// Nothing is measured where neither is near its bound: the shape of a tail changes with the
-    /// load, and what counts is its shape at the limit. Nothing is measured either where the two
-    /// are as near as a histogram can tell.
-    fn new(measured: Option<f64>, predicted: Option<f64>, bound: Option<f64>) -> Self {
-        let near = |value: f64| positive(bound).is_none_or(|bound| value >= NEAR * bound);
-        let truth = |(most, predicted): (f64, f64)| {
-            let truth = predicted.clamp(most / COARSENESS, most);
-            let tells = (near(most) || near(predicted)) && truth != predicted;
-            tells.then_some(truth)
-        };
-        Self {
-            measured: positive(measured).zip(positive(predicted)).and_then(truth),
-            predicted: positive(predicted).unwrap_or(1.0),
-        }
+    /// What the percentile may have been: as predicted where the measurement does not contradict.
+    fn truth(&self) -> Option<f64> {
+        let most = self.measured?;
+        let least = most / COARSENESS;
+        Some(
+            self.predicted
+                .map_or(least, |predicted| predicted.clamp(least, most)),
+        )
     }
+
+    /// What the tail's factor should learn. Nothing where all is far from the bound: the shape of a
+    /// tail changes with the load, and what counts is its shape at the limit.
+    fn lesson(&self) -> Option<f64> {
+        let truth = self.truth()?;
+        let predicted = self.predicted?;
+        let near = |value: f64| self.bound.is_none_or(|bound| value >= NEAR * bound);
+        ((near(truth) || near(predicted)) && truth != predicted).then_some(truth)
+    }
+
+    /// Truth over bound.
+    fn strain(&self) -> Option<f64> {
+        Some(self.truth()? / self.bound?)
+    }
+}
+
+fn learn_factors(ttft: &Compared, itl: &Compared, state: &mut State) {
+    let mut tail = state.tail();
+    // Predictions hold what was learned so far: a factor is compared with what was plain.
+    let plain = Quantiles {
+        ttft_seconds: ttft.predicted.unwrap_or(1.0) / tail.ttft_factor,
+        itl_seconds: itl.predicted.unwrap_or(1.0) / tail.itl_factor,
+    };
+    tail.learn(&plain, ttft.lesson(), itl.lesson());
+    state.tail = TailFactors {
+        ttft: tail.ttft_factor,
+        itl: tail.itl_factor,
+    };
+}
+
+/// Least share of the model's capacities that misses of the objective can leave.
+const LEAST_CORRECTION: f64 = 0.7;
+
+/// A miss takes this share at a time; two minutes of misses take a seventh.
+const STEP_DOWN: f64 = 0.98;
+
+/// What comes back at each call that is comfortably below the objective: all of it in a quarter of
+/// an hour.
+const STEP_UP: f64 = 0.005;
+
+/// Latency below this share of its bound is comfortable.
+const COMFORTABLE: f64 = 0.8;
+
+/// The safety net: where the objective is missed although the load is below what the model allows,
+/// the model allows less, until that is past.
+fn correct(ttft: &Compared, itl: &Compared, state: &mut State) {
+    let strains = ttft.strain().into_iter().chain(itl.strain());
+    let Some(worst) = strains.reduce(f64::max) else {
+        return;
+    };
+    let correction = state.correction();
+    state.correction = Some(if worst > 1.0 {
+        (correction * STEP_DOWN).max(LEAST_CORRECTION)
+    } else if worst < COMFORTABLE {
+        (correction + STEP_UP).min(1.0)
+    } else {
+        correction
+    });
 }
 
 /// Share of the slowest requests that another variant may make up without disturbing the percentile.
@@ -144,45 +192,4 @@ fn typical(
         .map(|prediction| prediction.rate)
         .sum();
     (strangers <= STRANGERS * (1.0 - percentile) * total).then_some(typical)
-}
-
-/// Least share of the model's capacities that a miss of the objective can leave, where a coarse
-/// histogram may have made it up, and where it is beyond doubt.
-const LEAST_CORRECTION: f64 = 0.85;
-const LEAST_CORRECTION_SURE: f64 = 0.7;
-
-/// A miss takes this share at a time; two minutes of misses take a seventh.
-const STEP_DOWN: f64 = 0.98;
-
-/// What comes back at each call that is comfortably below the objective: an hour's tenth in minutes.
-const STEP_UP: f64 = 0.005;
-
-/// Latency below this share of its bound is comfortable.
-const COMFORTABLE: f64 = 0.8;
-
-/// The safety net: where the objective is missed although the load is below what the model allows,
-/// the model allows less, until that is long past.
-pub(crate) fn correct(pool: &Pool, state: &mut State) {
-    let objective = &pool.objective;
-    let share = |value: Option<f64>, bound: Option<f64>| Some(positive(value)? / positive(bound)?);
-    let worst = [
-        share(pool.workload.ttft_at_percentile, objective.ttft),
-        share(pool.workload.itl_at_percentile, objective.itl),
-    ];
-    let Some(worst) = worst.into_iter().flatten().reduce(f64::max) else {
-        return;
-    };
-    let correction = state.correction();
-    let least = if worst > COARSENESS {
-        LEAST_CORRECTION_SURE
-    } else {
-        LEAST_CORRECTION
-    };
-    state.correction = Some(if worst > 1.0 {
-        (correction * STEP_DOWN).max(least.min(correction))
-    } else if worst < COMFORTABLE {
-        (correction + STEP_UP).min(1.0)
-    } else {
-        correction
-    });
 }

@@ -1,6 +1,10 @@
 //! Where a load is going: level and trend, followed through the noise of counting, and how sure
 //! that is. A damped local linear trend, filtered as Kalman does.
 
+mod record;
+
+pub use record::Record;
+
 /// Share of the level by which its trend, taken over a minute, may wander in a minute.
 ///
 /// Tried in a simulated fleet with a start-up of two minutes, on a real conversation trace (rates by
