@@ -1,5 +1,7 @@
 //! Counts of several kinds of replica that carry a load: the cheapest, and the simplest.
 
+use trimtab_contract::Objective;
+
 use crate::capacity::{Demand, share};
 use crate::spec::PoolSpec;
 
@@ -17,14 +19,35 @@ pub struct Kind {
 
 impl Kind {
     /// The variants at `positions` in a pool, with the share of `demand` that each carries.
+    ///
+    /// Where the closed form finds none that meets the objective, the shares are those without one:
+    /// then a search goes on from there to what comes closest.
     #[must_use]
     pub fn of(pool: &PoolSpec, positions: &[usize], demand: &Demand) -> Vec<Self> {
+        let kinds = Self::within(pool, positions, &pool.objective, demand);
+        if kinds.iter().any(|kind| kind.share > 0.0) {
+            return kinds;
+        }
+        let boundless = Objective {
+            ttft: None,
+            itl: None,
+            ..pool.objective
+        };
+        Self::within(pool, positions, &boundless, demand)
+    }
+
+    fn within(
+        pool: &PoolSpec,
+        positions: &[usize],
+        objective: &Objective,
+        demand: &Demand,
+    ) -> Vec<Self> {
         positions
             .iter()
             .filter_map(|position| pool.variants.get(*position))
             .map(|variant| Self {
                 cost: variant.cost_per_hour,
-                share: share(variant, &pool.objective, demand),
+                share: share(variant, objective, demand),
                 min: variant.min_replicas,
                 max: variant.max_replicas,
                 accelerator: variant.accelerator.clone(),

@@ -129,6 +129,17 @@ fn progress_rises_to_the_end() {
 }
 
 #[test]
+fn an_objective_out_of_reach_ends_in_what_comes_closest() {
+    let spec = spec(&STEP.replace("ttft-seconds: 1,", "ttft-seconds: 0.05,"));
+    for baseline in [Baseline::Static, Baseline::Oracle] {
+        let found = outcome(baseline, &spec);
+        let attainment = found.attainment.unwrap();
+        assert!((0.1..0.99).contains(&attainment), "{attainment}");
+        assert!(asked(&found.pools[0]).iter().all(|count| *count <= 16));
+    }
+}
+
+#[test]
 fn nothing_is_asked_for_where_nothing_arrives() {
     let quiet = STEP
         .replace("rate: 15", "rate: 0")
