@@ -16,6 +16,16 @@ use crate::tail::Prediction;
 /// Seconds over which the host measures rates.
 pub(crate) const RATE_WINDOW_SECONDS: f64 = 60.0;
 
+/// Milliseconds for which floors are remembered, and the longest for which supply is kept.
+const LONGEST_PATIENCE: u64 = 1_800_000;
+
+/// A floor that rises by this factor above all that was kept for, and that was there before, shows
+/// that supply was given up too early.
+const MISSED: f64 = 1.25;
+
+/// Seconds in which the patience that was learned falls to 1/e.
+const FORGOTTEN_SECONDS: f64 = 2600.0;
+
 /// Share of the largest stable rate that is asked of replicas where none meets the objective: more
 /// would only make the miss worse, and fewer requests a replica would not meet it either.
 const HOPELESS_SHARE: f64 = 0.8;
@@ -82,16 +92,33 @@ impl Findings<'_> {
     /// a guess at the load, or while what was needed is not remembered yet, that is all there is.
     fn ceiling(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
         let work = self.profile.work(self.servers);
-        let window = self.settings.scale_down_window_seconds;
-        let remembers = state.age(self.context.now) >= window;
+        let window = self.settings.scale_down_window_seconds + state.patience;
+        let since = self.context.now.saturating_sub((window * 1e3) as u64);
+        let remembers = state.age(self.context.now) >= self.settings.scale_down_window_seconds;
         let floors = state.floors.of(role);
-        let recent = floors.push(self.context.now, (window * 1e3) as u64, floor * work);
+        let before = floors.largest_since(since).filter(|_| remembers);
+        let whole = floors.push(self.context.now, LONGEST_PATIENCE, floor * work);
+        let recent = floors.largest_since(since);
+        let missed = before.is_some_and(|before| floor * work > MISSED * before)
+            && whole.is_some_and(|whole| floor * work <= whole);
+        state.patience = self.patience(state.patience, missed);
         let ceiling = recent.map_or(floor, |most| floor.max(most / work));
         if remembers && !self.demand.must_hold(role) {
             ceiling
         } else {
             ceiling.max(self.standing(capacities))
         }
+    }
+
+    /// What was given up too early teaches to keep it for longer; half of that is forgotten in half
+    /// an hour.
+    fn patience(&self, patience: f64, missed: bool) -> f64 {
+        let window = self.settings.scale_down_window_seconds;
+        let longest = (LONGEST_PATIENCE as f64 / 1e3 - window).max(0.0);
+        if missed {
+            return (2.0 * patience + window).min(longest);
+        }
+        patience * (-self.context.period.max(0.0) / FORGOTTEN_SECONDS).exp()
     }
 
     /// What all replicas that were asked for supply.

@@ -38,8 +38,10 @@ pub(crate) struct State {
     /// The load in work, see [`Profile::work`].
     pub(crate) forecaster: Option<Followed>,
     pub(crate) record: Option<Kept>,
-    /// Floors of the last minutes in work.
+    /// Floors of the last half hour in work.
     pub(crate) floors: Floors,
+    /// Seconds for which supply is kept beyond the settings' window, since it was missed before.
+    pub(crate) patience: f64,
     /// The same in tokens of the KV cache.
     pub(crate) token_floors: Floors,
     /// Tokens in use at which replicas were seen to be full, by accelerator and length of answers.

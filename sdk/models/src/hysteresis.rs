@@ -1,5 +1,8 @@
 //! Memory of what was needed lately: supply is not given up that was needed a moment ago.
 
+/// Share of a value from which on another counts as the same.
+const SAME: f64 = 0.98;
+
 /// The largest of the values of a recent span of time. Plain values: store them to go on where it
 /// stopped.
 ///
@@ -19,8 +22,11 @@ impl RecentMaximum {
         self.samples.retain(|(at, kept)| {
             (oldest..=now).contains(at) && (!value.is_finite() || *kept > value)
         });
-        if value.is_finite() {
-            self.samples.push((now, value));
+        match self.samples.last_mut() {
+            // Nearly the same: kept longer instead of twice, so that a slow fall stays short too.
+            Some((at, kept)) if value >= SAME * *kept => *at = now,
+            _ if value.is_finite() => self.samples.push((now, value)),
+            _ => {}
         }
         self.largest()
     }
@@ -29,6 +35,13 @@ impl RecentMaximum {
     #[must_use]
     pub fn largest(&self) -> Option<f64> {
         self.samples.first().map(|(_, value)| *value)
+    }
+
+    /// The largest value kept of those since an instant.
+    #[must_use]
+    pub fn largest_since(&self, instant: u64) -> Option<f64> {
+        let since = self.samples.iter().find(|(at, _)| *at >= instant);
+        since.map(|(_, value)| *value)
     }
 }
 
@@ -44,6 +57,32 @@ mod tests {
         assert_eq!(recent.push(200, 300, 3.0), Some(9.0));
         assert_eq!(recent.push(400, 300, 2.0), Some(9.0));
         assert_eq!(recent.push(401, 300, 1.0), Some(3.0));
+    }
+
+    #[test]
+    fn a_part_of_the_window_has_its_own_largest() {
+        let mut recent = RecentMaximum::default();
+        for (at, value) in [(0, 9.0), (100, 5.0), (200, 3.0)] {
+            recent.push(at, 300, value);
+        }
+        assert_eq!(recent.largest_since(50), Some(5.0));
+        assert_eq!(recent.largest_since(100), Some(5.0));
+        assert_eq!(recent.largest_since(201), None);
+    }
+
+    #[test]
+    fn a_slow_fall_keeps_few_samples_and_forgets_nothing_early() {
+        let mut recent = RecentMaximum::default();
+        for second in 0..1_800_u32 {
+            let value = 1_000.0 - 0.5 * f64::from(second);
+            let most = recent.push(u64::from(second), 300, value).unwrap();
+            let truth = value + 0.5 * f64::from(second.min(300));
+            assert!(
+                (truth..1.021 * truth).contains(&most),
+                "{truth} became {most}"
+            );
+        }
+        assert!(recent.samples.len() < 80, "{}", recent.samples.len());
     }
 
     #[test]

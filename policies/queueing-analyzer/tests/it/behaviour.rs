@@ -96,6 +96,23 @@ fn what_was_needed_a_moment_ago_is_kept() {
 }
 
 #[test]
+fn supply_that_bursts_keep_missing_is_kept() {
+    let mut fixture = serving(8).with(|fixture| {
+        for replica in &mut fixture.replicas {
+            replica.request_rate = None;
+        }
+    });
+    let burst = |second: f64| if second % 500.0 < 100.0 { 80.0 } else { 10.0 };
+    let stages = play(&mut fixture, 4000, burst);
+    let before_burst = |number: usize| &stages[(500 * number - 15) / 15];
+    let (first, last) = (before_burst(2), before_burst(7));
+    assert!(first.ceiling < 40.0, "{first:?}");
+    assert!(last.ceiling > 80.0, "{last:?}");
+    let calm = play(&mut fixture, 7200, |_| 10.0).pop().unwrap();
+    assert!(calm.ceiling < 20.0, "{calm:?}");
+}
+
+#[test]
 fn nothing_is_given_up_before_its_need_is_known() {
     let stage = serving(8).arriving(8.0, 1000.0, 200.0).stage();
     assert!(
