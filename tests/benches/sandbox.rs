@@ -52,12 +52,14 @@ fn load(criterion: &mut Criterion) {
         cache_directory: Some(directory.path().join("cache")),
         ..SandboxConfig::default()
     };
+    let policy = trimtab_sandbox::builtin("queueing-analyzer").unwrap();
     let mut group = criterion.benchmark_group("load");
+    group.sample_size(10);
     for (kind, config) in [("compiled", SandboxConfig::default()), ("cached", cached)] {
         let sandbox = Sandbox::new(config).unwrap();
-        sandbox.load(GUEST).unwrap();
+        sandbox.load(policy).unwrap();
         group.bench_function(kind, |bencher| {
-            bencher.iter(|| sandbox.load(GUEST).unwrap())
+            bencher.iter(|| sandbox.load(policy).unwrap())
         });
     }
 }

@@ -81,6 +81,7 @@ impl Guest {
         R: Lift + 'static,
         (R,): ComponentNamedList + Lift,
     {
+        let _slot = self.runtime.slots.take();
         let begin = now();
         let mut store = self.store(allowance);
         let answer = self
@@ -109,6 +110,7 @@ impl Guest {
         R: Lift + 'static,
         (R,): ComponentNamedList + Lift,
     {
+        let _slot = self.runtime.slots.take();
         let mut store = self.store(allowance);
         self.instance
             .instantiate(&mut store)
@@ -150,9 +152,11 @@ impl Meter {
         }
     }
 
-    fn grow(&mut self, by: usize) -> bool {
-        let wanted = self.used.saturating_add(by);
-        if wanted > self.limit {
+    /// Whether something may grow. `maximum` is its own, or that of the place that it is in.
+    fn grow(&mut self, from: usize, to: usize, maximum: Option<usize>, unit_bytes: usize) -> bool {
+        let more = to.saturating_sub(from).saturating_mul(unit_bytes);
+        let wanted = self.used.saturating_add(more);
+        if wanted > self.limit || maximum.is_some_and(|maximum| to > maximum) {
             self.denied = true;
             return false;
         }
@@ -169,9 +173,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Beyond the guest's own maximum the growth fails by itself and uses nothing.
-        let fails_anyway = maximum.is_some_and(|maximum| desired > maximum);
-        Ok(fails_anyway || self.grow(desired.saturating_sub(current)))
+        Ok(self.grow(current, desired, maximum, 1))
     }
 
     fn table_growing(
@@ -180,22 +182,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fails_anyway = maximum.is_some_and(|maximum| desired > maximum);
-        let elements = desired.saturating_sub(current);
-        Ok(fails_anyway || self.grow(elements.saturating_mul(size_of::<usize>())))
-    }
-
-    /// A component made by a language's toolchain has about ten core instances.
-    fn instances(&self) -> usize {
-        100
-    }
-
-    fn tables(&self) -> usize {
-        100
-    }
-
-    fn memories(&self) -> usize {
-        100
+        Ok(self.grow(current, desired, maximum, size_of::<usize>()))
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn of_call(error: &wasmtime::Error, meter: &Meter, allowance: &Allowa
         _ if meter.denied => (
             FaultKind::OutOfMemory,
             format!(
-                "asked for more than {} bytes of memory for {given}",
+                "asked for more memory than it may have, {} bytes for {given}",
                 allowance.memory_bytes
             ),
         ),

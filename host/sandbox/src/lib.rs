@@ -15,6 +15,7 @@ mod load;
 mod policy;
 mod roles;
 mod sandbox;
+mod slots;
 mod ticker;
 mod verify;
 

@@ -92,7 +92,7 @@ fn a_memory_bomb_is_out_of_memory() {
         &policy,
         &settings,
         FaultKind::OutOfMemory,
-        "more than 16777216 bytes of memory",
+        "16777216 bytes for",
     );
     assert!(analyze(&policy, &settings).stats.peak_memory_bytes <= 16 << 20);
 }
@@ -236,6 +236,17 @@ fn calls_from_several_threads_do_not_mix() {
         assert_eq!(kind, expected[number % 4]);
     }
     is_well(&policy);
+}
+
+#[test]
+fn more_callers_than_places_wait_their_turn() {
+    let settings = behaviour("work", 100_000);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..64)
+            .map(|_| scope.spawn(|| analyze(&GUEST, &settings).answer.is_ok()))
+            .collect();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+    });
 }
 
 #[test]
