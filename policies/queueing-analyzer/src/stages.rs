@@ -64,13 +64,15 @@ impl Findings<'_> {
         let share = self.share(role);
         let demand = share * self.demand.of_stage(role, self.settings);
         let floor = self.floor(share, demand);
+        // What drains a queue is not needed again once it is empty.
+        let usual = self.floor(share, share * self.demand.rate);
         Some(Stage {
             role,
             unit: UNIT.into(),
             demand,
             forecast: self.forecast.map(|forecast| share * forecast.mean),
             floor,
-            ceiling: self.ceiling(role, floor, &capacities, state),
+            ceiling: floor.max(self.ceiling(role, usual, &capacities, state)),
             capacities,
         })
     }
@@ -90,19 +92,19 @@ impl Findings<'_> {
 
     /// Supply beyond which nothing was needed for a while. While requests wait, while there is only
     /// a guess at the load, or while what was needed is not remembered yet, that is all there is.
-    fn ceiling(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
+    fn ceiling(&self, role: Role, usual: f64, capacities: &[Capacity], state: &mut State) -> f64 {
         let work = self.profile.work(self.servers);
         let window = self.settings.scale_down_window_seconds + state.patience;
         let since = self.context.now.saturating_sub((window * 1e3) as u64);
         let remembers = state.age(self.context.now) >= self.settings.scale_down_window_seconds;
         let floors = state.floors.of(role);
         let before = floors.largest_since(since).filter(|_| remembers);
-        let whole = floors.push(self.context.now, LONGEST_PATIENCE, floor * work);
+        let whole = floors.push(self.context.now, LONGEST_PATIENCE, usual * work);
         let recent = floors.largest_since(since);
-        let missed = before.is_some_and(|before| floor * work > MISSED * before)
-            && whole.is_some_and(|whole| floor * work <= whole);
+        let missed = before.is_some_and(|before| usual * work > MISSED * before)
+            && whole.is_some_and(|whole| usual * work <= whole);
         state.patience = self.patience(state.patience, missed);
-        let ceiling = recent.map_or(floor, |most| floor.max(most / work));
+        let ceiling = recent.map_or(usual, |most| usual.max(most / work));
         if remembers && !self.demand.must_hold(role) {
             ceiling
         } else {
