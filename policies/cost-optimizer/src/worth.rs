@@ -4,6 +4,10 @@ use std::cmp::Ordering;
 
 use crate::problem::{Choice, Problem};
 
+/// Least that a replacement must save, in percent, while replicas of what it replaces are starting:
+/// they will serve before it could, and a small gain is better looked for once they do.
+const STARTING_PERCENT: u32 = 25;
+
 /// Replicas wanted of each choice of a problem, with what they are worth.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mix {
@@ -37,7 +41,10 @@ pub(crate) struct Scale {
 impl Scale {
     /// What one replica more adds while there are fewer than are asked for now.
     pub(crate) fn below(self, choice: &Choice) -> f64 {
-        choice.cost as f64 * f64::from(100 - self.switch_saving_percent)
+        let starts = choice.variant.ready_replicas < choice.variant.current_replicas;
+        let least = if starts { STARTING_PERCENT } else { 0 };
+        let percent = self.switch_saving_percent.max(least);
+        choice.cost as f64 * f64::from(100 - percent)
     }
 
     /// What one replica more adds from there on.

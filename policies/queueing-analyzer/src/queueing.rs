@@ -115,7 +115,10 @@ impl Queueing<'_> {
             expected,
         );
         // The filter allows for any load; one that has turned out to be smooth is taken for that.
-        let proven = (record.error() * expected).max(LEAST_DOUBT * ahead.deviation);
+        // The record saw the noise of counting besides, which a replica's size allows for.
+        let error = record.error() * expected;
+        let beyond_noise = (error * error - deviation * deviation).max(0.0).sqrt();
+        let proven = beyond_noise.max(LEAST_DOUBT * ahead.deviation);
         Some(Forecast {
             mean: (ahead.mean / work).min(MOST_GROWTH * self.demand.rate),
             deviation: (ahead.deviation.min(proven) / work).min(self.demand.rate),

@@ -12,6 +12,7 @@ pub struct Settings {
     pub headroom: f64,
     /// Supply to keep for what counting may have missed and the trend may yet bring: so many
     /// standard deviations of both. A large share of a small load, a small one of a large load.
+    /// Meant for objectives at the 99th percentile; less is kept where more requests may miss them.
     pub noise_margin: f64,
     /// Seconds in which requests that wait beyond the usual are to be served.
     pub drain_seconds: f64,

@@ -2,6 +2,7 @@
 
 use trimtab_models::Binding;
 use trimtab_models::forecast::Forecast;
+use trimtab_models::pooling::quantile;
 use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
 
 use crate::demand::Demand;
@@ -9,7 +10,7 @@ use crate::loads::positive;
 use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
-use crate::sizing::{Limit, Supply};
+use crate::sizing::{Limit, Supply, percentile};
 use crate::state::{Profile, State};
 use crate::tail::Prediction;
 
@@ -29,6 +30,12 @@ const FORGOTTEN_SECONDS: f64 = 2600.0;
 /// Share of the largest stable rate that is asked of replicas where none meets the objective: more
 /// would only make the miss worse, and fewer requests a replica would not meet it either.
 const HOPELESS_SHARE: f64 = 0.8;
+
+/// Percentile for which the noise margin is meant.
+const USUAL_PERCENTILE: f64 = 0.99;
+
+/// Share of the noise margin that is kept whatever may be missed.
+const LEAST_TOLERATED: f64 = 0.3;
 
 /// Unit of the stages' numbers.
 const UNIT: &str = "requests/s";
@@ -84,10 +91,17 @@ impl Findings<'_> {
         let expected = demand.max(forecast.map_or(0.0, |forecast| share * forecast.mean));
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
         let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
-        let unseen = self.settings.noise_margin * counted.max(unsure);
+        let unseen = self.deviations() * counted.max(unsure);
         let promised = positive(self.pool.objective.throughput);
         let promised = promised.unwrap_or_default() / self.profile.output_tokens;
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
+    }
+
+    /// Standard deviations to be prepared for: where more requests may miss the objective, more of
+    /// the load's doubt may come true.
+    fn deviations(&self) -> f64 {
+        let tolerated = quantile(percentile(&self.pool.objective)) / quantile(USUAL_PERCENTILE);
+        self.settings.noise_margin * tolerated.max(LEAST_TOLERATED)
     }
 
     /// Supply beyond which nothing was needed for a while. While requests wait, while there is only

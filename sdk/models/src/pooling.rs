@@ -59,7 +59,8 @@ pub fn balance(replicas: u32, mean: f64, variance: f64) -> Option<f64> {
 }
 
 /// The standard normal quantile of a percentile of at least one half, by Newton's method.
-fn quantile(percentile: f64) -> f64 {
+#[must_use]
+pub fn quantile(percentile: f64) -> f64 {
     let above = 1.0 - percentile.clamp(0.5, 1.0 - 1e-9);
     let mut z = 0.0;
     // The tail is convex there: steps from zero never overshoot.

@@ -251,6 +251,24 @@ fn a_replacement_that_saves_too_little_is_not_made() {
 }
 
 #[test]
+fn what_is_starting_is_replaced_only_for_a_large_saving() {
+    let pool = |ready: u32, cost: f64| {
+        let old = Variant {
+            ready_replicas: ready,
+            ..running(10, variant("old", 10.0))
+        };
+        request(
+            "pool",
+            vec![old, variant("new", cost)],
+            vec![stage(BOTH, 80.0, 100.0, &[10.0, 10.0])],
+        )
+    };
+    assert_eq!(counts_of(&pool(9, 8.0), &PLENTY), [10, 0]);
+    assert_eq!(counts_of(&pool(10, 8.0), &PLENTY), [10, 10]);
+    assert_eq!(counts_of(&pool(9, 7.0), &PLENTY), [9, 10]);
+}
+
+#[test]
 fn without_demand_a_pool_goes_to_its_minimum() {
     let bounded = Variant {
         min_replicas: 1,

@@ -76,6 +76,22 @@ fn margins_shrink_as_pools_grow() {
 }
 
 #[test]
+fn where_more_may_be_late_less_room_is_kept() {
+    let noise = |percentile: f64| {
+        let mut fixture = serving(6).with(|f| {
+            f.settings = r#"{"forecast": false}"#.into();
+            f.pool.objective.percentile = percentile;
+        });
+        let last = play(&mut fixture, 300, |_| 60.0).pop().unwrap();
+        last.floor - last.demand
+    };
+    // Normal quantiles 2.326 and 1.645; a median leaves the least, three tenths.
+    assert!((noise(0.99) - 1.75).abs() < 1e-6, "{}", noise(0.99));
+    assert!((noise(0.95) / noise(0.99) - 1.645 / 2.326).abs() < 1e-3);
+    assert!((noise(0.5) / noise(0.99) - 0.3).abs() < 1e-9);
+}
+
+#[test]
 fn a_load_that_proves_smooth_is_given_less_room() {
     let mut fixture = serving(6);
     let stages = play(&mut fixture, 7200, |_| 60.0);
