@@ -11,7 +11,7 @@ use wasmtime::{ResourceLimiter, Store};
 
 use crate::engine::Runtime;
 use crate::fault;
-use crate::limits::{InputSize, Limits};
+use crate::limits::{Allowance, to_usize};
 use crate::ticker::Ticker;
 
 /// What a call used.
@@ -30,35 +30,6 @@ pub struct CallStats {
 pub struct Called<T> {
     pub answer: Result<T, CallError>,
     pub stats: CallStats,
-}
-
-/// What one call may use.
-pub(crate) struct Allowance {
-    pub(crate) size: InputSize,
-    pub(crate) fuel: u64,
-    pub(crate) deadline_ms: u64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) result_bytes: u64,
-    pub(crate) state_bytes: u64,
-}
-
-impl Allowance {
-    pub(crate) fn new(limits: &Limits, size: InputSize) -> Self {
-        Self {
-            size,
-            fuel: limits.fuel.at(size),
-            deadline_ms: limits.deadline_ms.at(size),
-            memory_bytes: limits.memory_bytes.at(size),
-            result_bytes: limits.result_bytes.at(size),
-            state_bytes: limits.state_bytes.at(size),
-        }
-    }
-
-    /// The state travels in the answer. Lifting stops where this is used up, so that an answer
-    /// costs the host no more memory than this, whatever lengths it claims.
-    fn lifted_bytes(&self) -> usize {
-        to_usize(self.result_bytes.saturating_add(self.state_bytes))
-    }
 }
 
 /// A component that is ready to be called.
@@ -90,7 +61,7 @@ impl Guest {
             .and_then(|instance| instance.get_typed_func(&mut store, function))
             .and_then(|function: TypedFunc<P, (R,)>| function.call(&mut store, arguments))
             .map(|(answer,)| answer)
-            .map_err(|error| fault::of_call(&error, store.data(), allowance));
+            .map_err(|error| fault::of_call(&error, store.data().denied, allowance));
         let stats = CallStats {
             fuel: allowance.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             peak_memory_bytes: store.data().peak as u64,
@@ -139,7 +110,7 @@ pub(crate) struct Meter {
     used: usize,
     peak: usize,
     /// Whether something was asked for that the limit forbade.
-    pub(crate) denied: bool,
+    denied: bool,
 }
 
 impl Meter {
@@ -184,10 +155,6 @@ impl ResourceLimiter for Meter {
     ) -> wasmtime::Result<bool> {
         Ok(self.grow(current, desired, maximum, size_of::<usize>()))
     }
-}
-
-fn to_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 #[expect(

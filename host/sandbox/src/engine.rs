@@ -8,7 +8,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::sandbox::SandboxError;
+use crate::error::SandboxError;
 use crate::slots::Slots;
 use crate::ticker::Ticker;
 

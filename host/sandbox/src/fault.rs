@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use trimtab_core::policies::{Fault, FaultKind};
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::call::{Allowance, Meter};
+use crate::limits::Allowance;
 
 /// How the engine says that an answer was larger than was to be lifted: the error has no public type.
 const LIFTED_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
@@ -13,8 +13,8 @@ const LIFTED_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
 /// Longest message that is kept, in bytes: function names are the guest's, so their length is too.
 const MESSAGE_BYTES: usize = 4 << 10;
 
-/// Classifies a call that failed.
-pub(crate) fn of_call(error: &wasmtime::Error, meter: &Meter, allowance: &Allowance) -> Fault {
+/// Classifies a call that failed; `denied` tells whether it was refused memory on the way.
+pub(crate) fn of_call(error: &wasmtime::Error, denied: bool, allowance: &Allowance) -> Fault {
     let size = allowance.size;
     let given = format!("{} variants and {} replicas", size.variants, size.replicas);
     let trap = error.downcast_ref::<Trap>();
@@ -28,7 +28,7 @@ pub(crate) fn of_call(error: &wasmtime::Error, meter: &Meter, allowance: &Allowa
             format!("took longer than {} ms for {given}", allowance.deadline_ms),
         ),
         // Most guests end in `unreachable` when an allocation fails.
-        _ if meter.denied => (
+        _ if denied => (
             FaultKind::OutOfMemory,
             format!(
                 "asked for more memory than it may have, {} bytes for {given}",

@@ -73,6 +73,39 @@ impl Default for Limits {
     }
 }
 
+/// What one call may use.
+pub(crate) struct Allowance {
+    pub(crate) size: InputSize,
+    pub(crate) fuel: u64,
+    pub(crate) deadline_ms: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) result_bytes: u64,
+    pub(crate) state_bytes: u64,
+}
+
+impl Allowance {
+    pub(crate) fn new(limits: &Limits, size: InputSize) -> Self {
+        Self {
+            size,
+            fuel: limits.fuel.at(size),
+            deadline_ms: limits.deadline_ms.at(size),
+            memory_bytes: limits.memory_bytes.at(size),
+            result_bytes: limits.result_bytes.at(size),
+            state_bytes: limits.state_bytes.at(size),
+        }
+    }
+
+    /// The state travels in the answer. Lifting stops where this is used up, so that an answer
+    /// costs the host no more memory than this, whatever lengths it claims.
+    pub(crate) fn lifted_bytes(&self) -> usize {
+        to_usize(self.result_bytes.saturating_add(self.state_bytes))
+    }
+}
+
+pub(crate) fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,19 +5,27 @@ use std::sync::Arc;
 
 use trimtab_contract::Descriptor;
 use trimtab_core::policies::{Analyzer, Digest, Optimizer};
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::call::Guest;
+use crate::engine::Runtime;
+use crate::error::LoadError;
 use crate::limits::Limits;
-use crate::load::{Admitted, LoadError};
 use crate::roles::{Loading, SandboxedAnalyzer, SandboxedOptimizer};
-use crate::sandbox::Sandbox;
 
 /// What a component can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
     pub analyzer: bool,
     pub optimizer: bool,
+}
+
+/// A component that was verified.
+pub(crate) struct Admitted {
+    pub(crate) component: Component,
+    pub(crate) roles: Roles,
+    /// SHA-256 of the bytes that it was compiled from.
+    pub(crate) digest: [u8; 32],
 }
 
 /// A component that was verified, compiled and described.
@@ -112,7 +120,7 @@ impl Policy {
     }
 
     pub(crate) fn new(
-        sandbox: &Sandbox,
+        runtime: &Arc<Runtime>,
         admitted: &Admitted,
         size: usize,
         limits: Limits,
@@ -122,13 +130,13 @@ impl Policy {
             roles,
             digest,
         } = admitted;
-        let instance = Linker::new(sandbox.engine())
+        let instance = Linker::new(&runtime.engine)
             .instantiate_pre(component)
             .map_err(|error| LoadError::Invalid {
                 why: format!("{error:#}"),
             })?;
         let guest = Guest {
-            runtime: Arc::clone(sandbox.runtime()),
+            runtime: Arc::clone(runtime),
             instance,
         };
         let digest = Digest(format!("sha256:{}", hex::encode(digest)));

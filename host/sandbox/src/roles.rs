@@ -10,11 +10,10 @@ use trimtab_contract::{
 use trimtab_core::policies::{Analyzer, CallError, Digest, Optimizer};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Lift, Lower};
 
-use crate::call::{Allowance, Called, Guest};
+use crate::call::{Called, Guest};
+use crate::error::{ANALYZER, LoadError, OPTIMIZER};
 use crate::fault;
-use crate::limits::{InputSize, Limits};
-use crate::load::LoadError;
-use crate::verify::{ANALYZER, OPTIMIZER};
+use crate::limits::{Allowance, InputSize, Limits};
 
 type Analyze<'a> = (&'a Context, &'a Pool, &'a [Replica], &'a [Knowledge]);
 type Optimize<'a> = (&'a Context, &'a [Request], &'a Supply);

@@ -1,15 +1,13 @@
 //! The sandbox: one engine, its ticker and its cache, from which policies are loaded.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::Engine;
-
-use crate::cache::{Cache, CacheCounts, CacheError};
+use crate::cache::{Cache, CacheCounts};
 use crate::engine::Runtime;
+use crate::error::{LoadError, SandboxError};
 use crate::limits::Limits;
-use crate::load::{self, LoadError};
+use crate::load;
 use crate::policy::Policy;
 
 /// How a sandbox is set up.
@@ -20,17 +18,6 @@ pub struct SandboxConfig {
     pub cache_directory: Option<PathBuf>,
     /// What one call may use, where a policy is not given limits of its own.
     pub limits: Limits,
-}
-
-/// Why there is no sandbox.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    #[error("WebAssembly cannot be run on this machine: {why}")]
-    Engine { why: String },
-    #[error("the thread that ends overdue policy calls cannot be started")]
-    Ticker(#[source] io::Error),
-    #[error("the cache of compiled policies cannot be used")]
-    Cache(#[from] CacheError),
 }
 
 /// Loads policies. Those may outlive it.
@@ -61,24 +48,12 @@ impl Sandbox {
     /// # Errors
     /// Where it is not admitted.
     pub fn load(&self, bytes: &[u8]) -> Result<Policy, LoadError> {
-        load::load(self, bytes, self.limits)
+        load::load(&self.runtime, self.cache.as_ref(), bytes, self.limits)
     }
 
     /// What the cache did so far; `None` where there is none.
     #[must_use]
     pub fn cache_counts(&self) -> Option<CacheCounts> {
         self.cache.as_ref().map(Cache::counts)
-    }
-
-    pub(crate) fn cache(&self) -> Option<&Cache> {
-        self.cache.as_ref()
-    }
-
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.runtime.engine
-    }
-
-    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
     }
 }

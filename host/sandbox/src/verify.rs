@@ -3,12 +3,8 @@
 use wasmtime::Engine;
 use wasmtime::component::types;
 
-use crate::load::LoadError;
+use crate::error::{ANALYZER, LoadError, OPTIMIZER};
 use crate::policy::Roles;
-
-/// The contract's interfaces, in the version that this host speaks.
-pub(crate) const ANALYZER: &str = "trimtab:policy/analyzer@0.1.0";
-pub(crate) const OPTIMIZER: &str = "trimtab:policy/optimizer@0.1.0";
 
 /// The first eight bytes of a core module and of a component: magic, version, layer.
 const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";

@@ -18,7 +18,7 @@ pub(crate) use self::replica::{Replica, Stage};
 use self::startup::Starts;
 use crate::engine::{Engine, Limits};
 use crate::events::{Event, Events};
-use crate::measure::ReplicaSamples;
+use crate::measure::samples::ReplicaSamples;
 use crate::spec::{Spec, VariantSpec};
 
 /// What is known of one variant.

@@ -8,20 +8,17 @@
 //! they come. Where the window lacks the samples, there is no value.
 
 mod histogram;
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 
 use trimtab_contract::{Replica as Observed, Workload};
 
 use self::histogram::{Histogram, ITL_BOUNDS, TTFT_BOUNDS};
-use self::samples::{LONG_WINDOW_SECONDS, SHORT_WINDOW_SECONDS, Samples};
+use self::samples::{LONG_WINDOW_SECONDS, ReplicaSamples, SHORT_WINDOW_SECONDS, Samples};
 use crate::engine::{Counters, Reading};
 use crate::fleet::Replica;
 use crate::spec::VariantSpec;
-
-/// Scrapes of one replica.
-pub(crate) type ReplicaSamples = Samples<Reading>;
 
 /// Scrapes of one router.
 pub(crate) type RouterSamples = Samples<RouterReading>;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::policy::Reference;
+use crate::reference::Reference;
 
 /// Autoscaling for LLM serving, decided by policies that run as WebAssembly.
 #[derive(Debug, Parser)]

@@ -8,6 +8,7 @@ mod fixture;
 mod output;
 mod policy;
 mod progress;
+mod reference;
 mod report;
 mod scenario;
 mod simulate;

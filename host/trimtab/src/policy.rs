@@ -2,11 +2,8 @@
 
 mod call;
 mod inspect;
-mod reference;
 
 use anyhow::Result;
-
-pub(crate) use reference::Reference;
 
 use crate::arguments::{CacheArguments, PolicyCommand};
 use crate::cache;

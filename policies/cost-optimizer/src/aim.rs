@@ -1,16 +1,9 @@
 //! The mix to aim at for one problem, as if nobody else wanted GPUs or money.
 
-use crate::cover::{Answer, Ask};
+use crate::ask::{Ask, Effort};
+use crate::cover::{Answer, solve};
 use crate::problem::Problem;
 use crate::purse::Purse;
-use crate::worth::Scale;
-
-/// How long and by which measure one problem is searched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    pub(crate) scale: Scale,
-    pub(crate) steps: u32,
-}
 
 /// The cheapest mix that is allowed: one that shrinks nothing and meets the floors, or one that
 /// meets the ceilings. `None` where the floors cannot be met.
@@ -24,7 +17,8 @@ pub(crate) fn aim(problem: &Problem, purse: &mut Purse, effort: Effort) -> Answe
         return growth;
     };
     let ceilings = problem.ceilings();
-    let any = Ask::any(problem, &ceilings, purse, effort).solve(purse, Some(known));
+    let ask = Ask::any(problem, &ceilings, purse, effort);
+    let any = solve(&ask, purse, Some(known));
     Answer {
         best: any.best,
         exact: growth.exact && any.exact,
@@ -43,5 +37,5 @@ pub(crate) fn grow(
         let best = Some(effort.scale.mix(problem, start));
         return Answer { best, exact: true };
     }
-    Ask::growth(problem, require, purse, effort).solve(purse, None)
+    solve(&Ask::growth(problem, require, purse, effort), purse, None)
 }

@@ -1,6 +1,7 @@
 //! From what each problem asks for to mixes that together can be paid.
 
-use crate::aim::{Effort, aim, grow};
+use crate::aim::{aim, grow};
+use crate::ask::Effort;
 use crate::claim::Claim;
 use crate::fair;
 use crate::joint::{Together, cheapest_together};

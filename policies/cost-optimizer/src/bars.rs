@@ -4,7 +4,7 @@
     reason = "the search's inner loop; every index counts the problem's choices or bars"
 )]
 
-use crate::cover::Ask;
+use crate::ask::Ask;
 
 /// Required supply, and what one replica of each choice gives to it.
 ///

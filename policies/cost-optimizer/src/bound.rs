@@ -4,8 +4,8 @@
     reason = "the search's inner loop; every index counts the problem's choices or bars"
 )]
 
+use crate::ask::Ask;
 use crate::bars::Bars;
-use crate::cover::Ask;
 
 /// The relaxed problem for each depth of the search, that is, for what is left to choose once the
 /// first variants of the order are fixed.

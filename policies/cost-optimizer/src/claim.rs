@@ -1,6 +1,7 @@
 //! What one problem asks for, if nobody else wanted GPUs or money.
 
-use crate::aim::{Effort, aim};
+use crate::aim::aim;
+use crate::ask::Effort;
 use crate::fair;
 use crate::problem::Problem;
 use crate::purse::Purse;

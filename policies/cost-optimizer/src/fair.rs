@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::aim::Effort;
+use crate::ask::{Ask, Effort, replicas};
 use crate::claim::Claim;
-use crate::cover::{Ask, replicas};
+use crate::cover::solve;
 use crate::problem::{Choice, Problem};
 use crate::purse::Purse;
 use crate::worth::Mix;
@@ -184,7 +184,8 @@ fn make_more(claim: &Claim, counts: &mut Vec<u32>, purse: &mut Purse, effort: Ef
         .map(|(required, supply)| required.min(supply))
         .collect();
     let mut best = effort.scale.mix(problem, std::mem::take(counts));
-    let cheaper = Ask::growth(problem, &as_much, purse, effort).solve(purse, Some(best.clone()));
+    let ask = Ask::growth(problem, &as_much, purse, effort);
+    let cheaper = solve(&ask, purse, Some(best.clone()));
     best = cheaper.best.unwrap_or(best);
     for _ in 0..ATTEMPTS {
         let satisfied = satisfaction(problem, &claim.require, &best.counts);
@@ -197,10 +198,8 @@ fn make_more(claim: &Claim, counts: &mut Vec<u32>, purse: &mut Purse, effort: Ef
             .zip(&problem.bars)
             .map(|(required, bar)| required.min(bar.floor * (satisfied + BETTER)))
             .collect();
-        match Ask::growth(problem, &more, purse, effort)
-            .solve(purse, None)
-            .best
-        {
+        let ask = Ask::growth(problem, &more, purse, effort);
+        match solve(&ask, purse, None).best {
             Some(mix) => best = mix,
             None => break,
         }

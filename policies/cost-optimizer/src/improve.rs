@@ -1,6 +1,6 @@
 //! Local improvement of a mix, for problems that are too large for an exact search.
 
-use crate::cover::{Ask, replicas};
+use crate::ask::{Ask, replicas};
 use crate::purse::Purse;
 use crate::worth::Mix;
 

@@ -1,9 +1,8 @@
 //! Least-cost growth of a few problems that share GPUs or money: exact, by branch and bound over
 //! the mixes that each of them could take.
 
-use crate::aim::Effort;
+use crate::ask::{Effort, replicas};
 use crate::claim::Claim;
-use crate::cover::replicas;
 use crate::purse::Purse;
 use crate::worth::Mix;
 

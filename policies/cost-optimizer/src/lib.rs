@@ -10,8 +10,8 @@ use trimtab_sdk::{
     Context, Descriptor, Limits, Optimizer, Plan, Refusal, Request, Target, export_optimizer,
 };
 
-use crate::aim::Effort;
 use crate::allocate::allocate;
+use crate::ask::Effort;
 use crate::handover::hand_over;
 use crate::notes::{notes, orphans};
 use crate::problem::Problem;
@@ -22,6 +22,7 @@ use crate::worth::Scale;
 
 mod aim;
 mod allocate;
+mod ask;
 mod bars;
 mod bound;
 mod claim;

@@ -4,9 +4,9 @@
     reason = "the search's inner loop; every index counts the problem's choices or bars"
 )]
 
+use crate::ask::{Ask, replicas};
 use crate::bars::Bars;
 use crate::bound::Bound;
-use crate::cover::{Ask, replicas};
 use crate::purse::Purse;
 use crate::worth::Mix;
 

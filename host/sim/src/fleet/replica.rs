@@ -1,7 +1,7 @@
 //! One replica: its stage of life, its engine, and what has been scraped of it.
 
 use crate::engine::Engine;
-use crate::measure::ReplicaSamples;
+use crate::measure::samples::ReplicaSamples;
 
 /// Where a replica is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

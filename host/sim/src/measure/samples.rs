@@ -2,6 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::Reading;
+
+/// Scrapes of one replica.
+pub(crate) type ReplicaSamples = Samples<Reading>;
+
 /// Longest window that is read, in seconds; older samples are dropped.
 pub(crate) const LONG_WINDOW_SECONDS: f64 = 300.0;
 /// Window of maxima, of rates, and of times, in seconds.

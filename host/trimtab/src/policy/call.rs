@@ -10,10 +10,10 @@ use trimtab_contract::{Context, Knowledge, Limits, Pool, Refusal, Replica, Reque
 use trimtab_core::policies::CallError;
 use trimtab_sandbox::Policy;
 
-use super::Reference;
 use super::inspect::roles;
 use crate::arguments::Function;
 use crate::output::Output;
+use crate::reference::Reference;
 
 /// Parameters of the contract's `analyze`.
 #[derive(Deserialize)]

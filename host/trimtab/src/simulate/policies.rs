@@ -9,7 +9,7 @@ use trimtab_sandbox::{Policy, Sandbox};
 use trimtab_sim::scenario::{PolicyChoice, Scenario};
 
 use crate::arguments::SimulateArguments;
-use crate::policy::Reference;
+use crate::reference::Reference;
 use crate::summary::{Identity, Policies};
 
 /// Last rungs of the fallback ladder.

@@ -5,6 +5,8 @@ use trimtab_sdk::{Limits, Request, Role, Variant};
 
 use super::*;
 use crate::aim::{aim, grow};
+use crate::ask::Effort;
+use crate::problem::Problem;
 use crate::worth::Scale;
 
 #[path = "../../tests/it/fleet.rs"]
