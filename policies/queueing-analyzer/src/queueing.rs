@@ -9,7 +9,7 @@ use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
 use crate::sizing;
-use crate::stages::{Findings, RATE_WINDOW_SECONDS};
+use crate::stages::{self, Findings, RATE_WINDOW_SECONDS};
 use crate::state::{Followed, Kept, Profile, State};
 use crate::{tail, tracking};
 
@@ -81,6 +81,7 @@ impl Queueing<'_> {
             profile,
             demand: &self.demand,
             forecast: self.forecast(state),
+            deviations: stages::deviations(settings, &pool.objective),
         }
         .stages(state, notes)
     }

@@ -3,7 +3,7 @@
 use trimtab_models::Binding;
 use trimtab_models::forecast::Forecast;
 use trimtab_models::pooling::quantile;
-use trimtab_sdk::{Capacity, Context, Pool, Role, Stage};
+use trimtab_sdk::{Capacity, Context, Objective, Pool, Role, Stage};
 
 use crate::demand::Demand;
 use crate::loads::positive;
@@ -52,6 +52,15 @@ pub(crate) struct Findings<'a> {
     pub(crate) demand: &'a Demand,
     /// Requests per second expected when a replica asked for now would serve.
     pub(crate) forecast: Option<Forecast>,
+    /// Standard deviations of the load to be prepared for.
+    pub(crate) deviations: f64,
+}
+
+/// Standard deviations to be prepared for: where more requests may miss the objective, more of the
+/// load's doubt may come true.
+pub(crate) fn deviations(settings: &Settings, objective: &Objective) -> f64 {
+    let tolerated = quantile(percentile(objective)) / quantile(USUAL_PERCENTILE);
+    settings.noise_margin * tolerated.max(LEAST_TOLERATED)
 }
 
 impl Findings<'_> {
@@ -91,17 +100,10 @@ impl Findings<'_> {
         let expected = demand.max(forecast.map_or(0.0, |forecast| share * forecast.mean));
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
         let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
-        let unseen = self.deviations() * counted.max(unsure);
+        let unseen = self.deviations * counted.max(unsure);
         let promised = positive(self.pool.objective.throughput);
         let promised = promised.unwrap_or_default() / self.profile.output_tokens;
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
-    }
-
-    /// Standard deviations to be prepared for: where more requests may miss the objective, more of
-    /// the load's doubt may come true.
-    fn deviations(&self) -> f64 {
-        let tolerated = quantile(percentile(&self.pool.objective)) / quantile(USUAL_PERCENTILE);
-        self.settings.noise_margin * tolerated.max(LEAST_TOLERATED)
     }
 
     /// Supply beyond which nothing was needed for a while. While requests wait, while there is only
