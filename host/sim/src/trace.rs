@@ -3,6 +3,7 @@
 mod azure;
 mod burst_gpt;
 mod columns;
+mod compressed;
 mod mooncake;
 mod overlay;
 
@@ -11,7 +12,23 @@ use std::path::{Path, PathBuf};
 
 pub use overlay::{rate_scale, repeat};
 
+use crate::excerpt::{excerpt, number};
 use crate::spec::Arrival;
+
+/// Longest time that a trace may span, and a run may last: a leap year, in seconds.
+pub const LONGEST_SECONDS: f64 = 366.0 * DAY_SECONDS;
+
+/// Most tokens of one prompt or answer.
+pub const MOST_TOKENS: u32 = 10_000_000;
+
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// Times further from a clock's zero are none: three hundred years, in seconds. Below that a
+/// double still holds microseconds.
+const FURTHEST_SECONDS: f64 = 1e10;
+
+/// A first line that is longer is cut here, in bytes: its start tells the format.
+const FIRST_BYTES: u64 = 65_536;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +67,34 @@ pub enum TraceError {
     )]
     UnknownFormat { file: PathBuf, first_line: String },
     #[error(
-        "{}: a trace of zero length: it has {requests} requests{}; at least two at different \
-         times are wanted",
+        "{}: a trace of zero length: {}; expected at least two requests at different times",
         file.display(),
-        if *requests > 1 { ", all at one instant" } else { "" }
+        content(*requests, *skipped)
     )]
-    ZeroLength { file: PathBuf, requests: usize },
+    ZeroLength {
+        file: PathBuf,
+        requests: usize,
+        skipped: u64,
+    },
+    #[error("{}: the file is empty; expected a trace of at least two requests", file.display())]
+    Empty { file: PathBuf },
+    #[error("{}: compressed with {with}; expected plain text: unpack it first", file.display())]
+    Compressed { file: PathBuf, with: &'static str },
+}
+
+/// What some editors put before the first character.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What a trace without a span has in place of one.
+fn content(requests: usize, skipped: u64) -> String {
+    match (requests, skipped) {
+        (0, 0) => "no line follows the header".to_owned(),
+        (0, skipped) => {
+            format!("each of its {skipped} requests failed, and failed ones are skipped")
+        }
+        (1, _) => "it has one request".to_owned(),
+        (many, _) => format!("it has {many} requests, all at one instant"),
+    }
 }
 
 /// Reads a trace in any of the known formats, which is told by its first line.
@@ -84,30 +123,40 @@ pub fn parse(file: &Path, mut source: impl BufRead) -> Result<Trace, TraceError>
         file: file.to_owned(),
         source,
     };
-    let mut first_line = Vec::new();
+    let mut first_bytes = Vec::new();
     source
-        .read_until(b'\n', &mut first_line)
+        .by_ref()
+        .take(FIRST_BYTES)
+        .read_until(b'\n', &mut first_bytes)
         .map_err(read_error)?;
-    let start = String::from_utf8_lossy(&first_line)
-        .trim_start_matches('\u{feff}')
-        .to_owned();
-    let whole = Cursor::new(start.clone().into_bytes()).chain(source);
+    if let Some(with) = compressed::with(&first_bytes) {
+        return Err(TraceError::Compressed {
+            file: file.to_owned(),
+            with,
+        });
+    }
+    let start = String::from_utf8_lossy(&first_bytes);
+    let start = start.trim_start_matches('\u{feff}').to_owned();
+    let bytes = match first_bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => rest.to_vec(),
+        None => first_bytes,
+    };
+    let is_empty = bytes.is_empty();
+    let whole = Cursor::new(bytes).chain(source);
     let draft = if start.trim_start().starts_with('{') {
         mooncake::parse(file, whole)?
     } else if start.contains("ContextTokens") {
         azure::parse(file, whole)?
     } else if start.contains("Request tokens") {
         burst_gpt::parse(file, whole)?
-    } else if start.trim().is_empty() {
-        return Err(TraceError::ZeroLength {
+    } else if is_empty {
+        return Err(TraceError::Empty {
             file: file.to_owned(),
-            requests: 0,
         });
     } else {
-        let first_line = start.trim_end().chars().take(80).collect();
         return Err(TraceError::UnknownFormat {
             file: file.to_owned(),
-            first_line,
+            first_line: excerpt(start.trim_end()),
         });
     };
     draft.finish(file)
@@ -120,16 +169,67 @@ struct Draft {
     skipped: u64,
     /// Of quantised files: the first and the end of the last bin.
     span: Option<(f64, f64)>,
+    /// Time and line of the earliest and of the latest request.
+    ends: Option<(Stamp, Stamp)>,
+}
+
+/// A time on the file's own clock, and the line that it stands in.
+#[derive(Clone, Copy)]
+struct Stamp {
+    seconds: f64,
+    line: u64,
+}
+
+impl Stamp {
+    /// Why this can be no time of a request in a trace that has these ends so far.
+    fn problem(self, ends: (Stamp, Stamp)) -> Option<String> {
+        if self.seconds.abs() > FURTHEST_SECONDS || self.seconds.is_nan() {
+            return Some(format!(
+                "the time is {} s from the clock's zero; at most {FURTHEST_SECONDS:e} s (300 years) \
+                 are plausible",
+                number(self.seconds)
+            ));
+        }
+        let other = [ends.0, ends.1]
+            .into_iter()
+            .find(|end| (self.seconds - end.seconds).abs() > LONGEST_SECONDS)?;
+        Some(format!(
+            "the time is {:.0} days away from that of line {}; at most 366 are possible",
+            (self.seconds - other.seconds).abs() / DAY_SECONDS,
+            other.line
+        ))
+    }
 }
 
 impl Draft {
-    fn push(&mut self, at_seconds: f64, input_tokens: u32, output_tokens: u32, blocks: Vec<u32>) {
+    /// # Errors
+    /// What is wrong with a request's time.
+    fn push(
+        &mut self,
+        at: Stamp,
+        input_tokens: u32,
+        output_tokens: u32,
+        blocks: Vec<u32>,
+    ) -> Result<(), String> {
+        let (first, last) = self.ends.unwrap_or((at, at));
+        if let Some(problem) = at.problem((first, last)) {
+            return Err(problem);
+        }
+        self.ends = Some((
+            if at.seconds < first.seconds {
+                at
+            } else {
+                first
+            },
+            if at.seconds > last.seconds { at } else { last },
+        ));
         self.requests.push(Arrival {
-            at_seconds,
+            at_seconds: at.seconds,
             input_tokens: input_tokens.max(1),
             output_tokens: output_tokens.max(1),
             prefix_blocks: blocks.into_boxed_slice(),
         });
+        Ok(())
     }
 
     /// Sorts, and moves the clock so that the trace starts at 0.
@@ -149,6 +249,7 @@ impl Draft {
             .ok_or_else(|| TraceError::ZeroLength {
                 file: file.to_owned(),
                 requests: count,
+                skipped: self.skipped,
             })?;
         for request in &mut self.requests {
             request.at_seconds -= start;

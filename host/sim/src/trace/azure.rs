@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::columns::Table;
 use super::{Draft, TraceError};
+use crate::excerpt::excerpt;
 
 const EXPECTED: &str = "`TIMESTAMP,ContextTokens,GeneratedTokens`, \
                         e.g. `2023-11-16 18:17:03.9799600,4808,10`";
@@ -23,10 +24,16 @@ pub(super) fn parse(file: &Path, source: impl Read) -> Result<Draft, TraceError>
     let mut draft = Draft::default();
     table.for_each(|row| {
         let text = row.text(time)?;
-        let instant = instant(text)
-            .ok_or_else(|| row.error(format!("`TIMESTAMP` is `{text}`, not a date and time")))?;
-        draft.push(instant, row.tokens(input)?, row.tokens(output)?, Vec::new());
-        Ok(())
+        let instant = instant(text).ok_or_else(|| {
+            row.error(format!(
+                "`TIMESTAMP` is `{}`, not a date and time",
+                excerpt(text)
+            ))
+        })?;
+        let (input, output) = (row.tokens(input)?, row.tokens(output)?);
+        draft
+            .push(row.stamp(instant), input, output, Vec::new())
+            .map_err(|problem| row.error(problem))
     })?;
     Ok(draft)
 }

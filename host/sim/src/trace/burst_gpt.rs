@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::columns::Table;
 use super::{Draft, TraceError};
+use crate::excerpt::excerpt;
 
 const EXPECTED: &str = "`Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type`, \
                         e.g. `5,ChatGPT,472,18,490,Conversation log`";
@@ -23,15 +24,16 @@ pub(super) fn parse(file: &Path, source: impl Read) -> Result<Draft, TraceError>
             .parse()
             .ok()
             .filter(|seconds: &f64| seconds.is_finite());
-        let seconds =
-            seconds.ok_or_else(|| row.error(format!("`Timestamp` is `{text}`, not seconds")))?;
+        let seconds = seconds
+            .ok_or_else(|| row.error(format!("`Timestamp` is `{}`, not seconds", excerpt(text))))?;
         let (input, output) = (row.tokens(input)?, row.tokens(output)?);
         if output == 0 {
             draft.skipped += 1;
-        } else {
-            draft.push(seconds, input, output, Vec::new());
+            return Ok(());
         }
-        Ok(())
+        draft
+            .push(row.stamp(seconds), input, output, Vec::new())
+            .map_err(|problem| row.error(problem))
     })?;
     Ok(draft)
 }

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::TraceError;
+use super::{MOST_TOKENS, Stamp, TraceError};
+use crate::excerpt::excerpt;
 
 /// A CSV file with a header line.
 pub(super) struct Table<R> {
@@ -45,7 +46,7 @@ impl<R: Read> Table<R> {
         };
         let headers = match self.reader.headers() {
             Ok(headers) => headers,
-            Err(source) => return Err(line(source.to_string())),
+            Err(source) => return Err(line(reason(&source))),
         };
         let found = headers.iter().position(|header| header == name);
         let index = found.ok_or_else(|| line(format!("no column `{name}` in the header")))?;
@@ -106,12 +107,21 @@ impl<'a> Row<'a> {
     /// A whole number of tokens.
     pub(super) fn tokens(&self, column: Column) -> Result<u32, TraceError> {
         let text = self.text(column)?;
-        text.parse().map_err(|_| {
+        let tokens = text.parse().ok().filter(|tokens| *tokens <= MOST_TOKENS);
+        tokens.ok_or_else(|| {
             self.error(format!(
-                "`{}` is `{text}`, not a whole number of tokens",
-                column.name
+                "`{}` is `{}`, not a whole number of tokens up to {MOST_TOKENS}",
+                column.name,
+                excerpt(text)
             ))
         })
+    }
+
+    pub(super) fn stamp(&self, seconds: f64) -> Stamp {
+        Stamp {
+            seconds,
+            line: self.line,
+        }
     }
 
     pub(super) fn error(&self, problem: String) -> TraceError {

@@ -5,16 +5,17 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Draft, TraceError};
+use super::{Draft, MOST_TOKENS, Stamp, TraceError};
+use crate::excerpt::message;
 
 const EXPECTED: &str = "e.g. `{\"timestamp\": 0, \"input_length\": 6758, \"output_length\": 500, \
                         \"hash_ids\": [0, 1]}`, the timestamp in milliseconds";
 
-/// Timestamps of the published files are multiples of this, give or take [`JITTER_MILLISECONDS`].
-const BIN_MILLISECONDS: f64 = 3000.0;
+/// Timestamps of the published files are multiples of this, give or take [`JITTER_SECONDS`].
+const BIN_SECONDS: f64 = 3.0;
 
 /// Some are 1 to 3 ms off.
-const JITTER_MILLISECONDS: f64 = 5.0;
+const JITTER_SECONDS: f64 = 0.005;
 
 #[derive(Deserialize)]
 struct Line {
@@ -49,45 +50,52 @@ pub(super) fn parse(file: &Path, source: impl BufRead) -> Result<Draft, TraceErr
             continue;
         }
         let line = request(&text).map_err(bad)?;
-        draft.push(
-            line.timestamp,
-            line.input_length,
-            line.output_length,
-            line.hash_ids,
-        );
+        let at = Stamp {
+            seconds: line.timestamp / 1000.0,
+            line: number,
+        };
+        draft
+            .push(at, line.input_length, line.output_length, line.hash_ids)
+            .map_err(bad)?;
     }
     spread(&mut draft);
     Ok(draft)
 }
 
 fn request(text: &str) -> Result<Line, String> {
+    // Serde would read a list as the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err("the line is not an object".to_owned());
+    }
     let line: Line = serde_json::from_str(text).map_err(|error| {
         // Every line is a document of its own: "at line 1" would contradict the file's line.
-        error
-            .to_string()
-            .replace(" at line 1 column ", " at column ")
+        let text = error.to_string();
+        message(&text.replace(" at line 1 column ", " at column "))
     })?;
-    if line.timestamp.is_finite() {
-        Ok(line)
-    } else {
-        Err("`timestamp` is no number".into())
+    for (key, tokens) in [
+        ("input_length", line.input_length),
+        ("output_length", line.output_length),
+    ] {
+        if tokens > MOST_TOKENS {
+            return Err(format!(
+                "`{key}` is {tokens}, not a number of tokens up to {MOST_TOKENS}"
+            ));
+        }
     }
+    Ok(line)
 }
 
-/// From the file's milliseconds to seconds.
+/// Out of the bins.
 fn spread(draft: &mut Draft) {
-    let bin = |at: f64| (at / BIN_MILLISECONDS).round();
-    let quantised = draft.requests.iter().all(|r| {
-        (r.at_seconds - bin(r.at_seconds) * BIN_MILLISECONDS).abs() <= JITTER_MILLISECONDS
-    });
+    let bin = |at: f64| (at / BIN_SECONDS).round();
+    let quantised = draft
+        .requests
+        .iter()
+        .all(|r| (r.at_seconds - bin(r.at_seconds) * BIN_SECONDS).abs() <= JITTER_SECONDS);
     if !quantised {
-        draft
-            .requests
-            .iter_mut()
-            .for_each(|request| request.at_seconds /= 1000.0);
         return;
     }
-    let width = BIN_MILLISECONDS / 1000.0;
+    let width = BIN_SECONDS;
     draft
         .requests
         .sort_by(|a, b| a.at_seconds.total_cmp(&b.at_seconds));

@@ -24,6 +24,8 @@ fn lengths(trace: &Trace) -> Vec<(u32, u32)> {
         .collect()
 }
 
+const BURST_GPT: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
+
 const AZURE: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 
 #[test]
@@ -133,11 +135,11 @@ fn a_bad_line_names_file_line_and_column() {
     );
     azure(
         "2023-11-16 18:00:02,1.5,1",
-        "`ContextTokens` is `1.5`, not a whole number of tokens",
+        "`ContextTokens` is `1.5`, not a whole number of tokens up to 10000000",
     );
     azure(
         "2023-11-16 18:00:02,1,-3",
-        "`GeneratedTokens` is `-3`, not a whole number of tokens",
+        "`GeneratedTokens` is `-3`, not a whole number of tokens up to 10000000",
     );
     azure(
         "2023-11-16 18:00:02,1",
@@ -197,19 +199,121 @@ fn text_that_is_not_utf8_is_refused() {
 
 #[test]
 fn traces_without_a_span_of_time_are_refused() {
-    let none = "t.csv: a trace of zero length: it has 0 requests; at least two at different times \
-                are wanted";
-    refused("", none);
-    refused(AZURE, none);
     refused(
-        &format!("{AZURE}2023-11-16 18:00:02,2,2\n"),
-        "t.csv: a trace of zero length: it has 1 requests; at least two at different times are wanted",
+        "",
+        "t.csv: the file is empty; expected a trace of at least two requests",
     );
-    refused(
-        &format!("{AZURE}2023-11-16 18:00:02,2,2\n2023-11-16 18:00:02,2,2\n"),
-        "t.csv: a trace of zero length: it has 2 requests, all at one instant; at least two at \
-         different times are wanted",
+    let zero = |text: String, content: &str| {
+        refused(
+            &text,
+            &format!(
+                "t.csv: a trace of zero length: {content}; expected at least two requests at \
+                 different times"
+            ),
+        );
+    };
+    zero(AZURE.to_owned(), "no line follows the header");
+    zero(
+        format!("{AZURE}2023-11-16 18:00:02,2,2\n"),
+        "it has one request",
     );
+    zero(
+        format!("{AZURE}2023-11-16 18:00:02,2,2\n2023-11-16 18:00:02,2,2\n"),
+        "it has 2 requests, all at one instant",
+    );
+    zero(
+        format!("{BURST_GPT}5,ChatGPT,472,0,472,API log\n9,ChatGPT,472,0,472,API log\n"),
+        "each of its 2 requests failed, and failed ones are skipped",
+    );
+}
+
+#[test]
+fn times_that_no_trace_can_have_are_refused_with_their_line() {
+    let starts = |text: &str, start: &str| {
+        let error = parsed(text).unwrap_err();
+        assert!(error.starts_with(start), "{error}");
+    };
+    let mooncake =
+        |at: &str| format!("{{\"timestamp\": {at}, \"input_length\": 9, \"output_length\": 3}}\n");
+    starts(
+        &format!("{AZURE}2023-11-16 18:00:02,2,2\n9999-12-30 18:00:02,2,2\n"),
+        "t.csv:3: the time is 253402192802 s from the clock's zero; at most 1e10 s",
+    );
+    starts(
+        &format!("{BURST_GPT}5,ChatGPT,472,18,490,API log\n1e18,ChatGPT,472,18,490,API log\n"),
+        "t.csv:3: the time is 1e18 s from the clock's zero; at most 1e10 s",
+    );
+    starts(
+        &[mooncake("0"), mooncake("1e300")].concat(),
+        "t.csv:2: the time is 1e297 s from the clock's zero; at most 1e10 s",
+    );
+    starts(
+        &[mooncake("0"), mooncake("-1e300")].concat(),
+        "t.csv:2: the time is -1e297 s from the clock's zero; at most 1e10 s",
+    );
+    starts(
+        &format!(
+            "{AZURE}2023-11-16 18:00:02,2,2\n2023-11-17 18:00:02,2,2\n2022-11-15 18:00:02,2,2\n"
+        ),
+        "t.csv:4: the time is 367 days away from that of line 3; at most 366 are possible",
+    );
+    let year = format!("{AZURE}2023-11-16 18:00:02,2,2\n2024-11-16 18:00:02,2,2\n");
+    let duration = parsed(&year).unwrap().duration_seconds;
+    assert_eq!(duration, 2.0 * 366.0 * 86_400.0);
+}
+
+#[test]
+fn lengths_that_no_request_has_are_refused() {
+    let error = parsed(&format!("{AZURE}2023-11-16 18:00:02,4000000000,2\n")).unwrap_err();
+    let problem = "`ContextTokens` is `4000000000`, not a whole number of tokens up to 10000000";
+    assert!(error.contains(problem), "{error}");
+    let long = "{\"timestamp\": 0, \"input_length\": 9, \"output_length\": 4000000000}";
+    let error = parsed(long).unwrap_err();
+    let problem = "t.csv:1: `output_length` is 4000000000, not a number of tokens up to 10000000";
+    assert!(error.starts_with(problem), "{error}");
+}
+
+#[test]
+fn lists_are_no_lines_of_mooncake() {
+    let error =
+        parsed("{\"timestamp\": 0, \"input_length\": 9, \"output_length\": 3}\n[3000, 9, 3, []]\n");
+    let error = error.unwrap_err();
+    assert!(
+        error.starts_with("t.csv:2: the line is not an object; expected"),
+        "{error}"
+    );
+}
+
+#[test]
+fn compressed_files_are_told_so() {
+    for (start, with) in [
+        (&b"\x1f\x8b\x08\x00\n"[..], "gzip"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"PK\x03\x04\x14", "zip"),
+    ] {
+        let error = parse(Path::new("t.csv"), start).unwrap_err().to_string();
+        let wanted = format!("t.csv: compressed with {with}; expected plain text: unpack it first");
+        assert_eq!(error, wanted);
+    }
+}
+
+#[test]
+fn foreign_text_in_messages_is_short_and_visible() {
+    let shown = |bytes: &[u8]| parse(Path::new("t.csv"), bytes).unwrap_err().to_string();
+    let binary = shown(b"\x00\x1b[2J\x07,\x9b\xff\n");
+    assert!(!binary.contains(char::is_control), "{binary:?}");
+    assert!(binary.contains("`\\u{0}\\u{1b}[2J\\u{7},"), "{binary}");
+    let digits = "9".repeat(300);
+    for text in [
+        format!("{AZURE}{digits},2,2\n"),
+        format!("{AZURE}2023-11-16 18:00:02,{digits},2\n"),
+        format!("{BURST_GPT}{digits}x,ChatGPT,472,0,472,API log\n"),
+        format!("{{\"timestamp\": \"{digits}{digits}\"}}\n"),
+        digits.clone(),
+    ] {
+        let error = shown(text.as_bytes());
+        assert!(error.len() < 700, "{error}");
+    }
 }
 
 #[test]
