@@ -1,5 +1,6 @@
 //! Scenario files: read, checked, and resolved into what a simulation runs on.
 
+mod bounds;
 mod check;
 mod defaults;
 mod error;

@@ -3,23 +3,58 @@
 use std::fmt::Display;
 
 use super::ScenarioError;
+use super::bounds::Bounds;
+use crate::excerpt::{excerpt, number};
 use crate::trace::TraceError;
 
 /// Names further off than this share of likeness are not offered.
 const LIKENESS: f64 = 0.7;
 
-/// Where a value stands: the scenario and the field's path in it.
+/// What a field may hold.
+pub(super) trait Number: Copy {
+    fn as_f64(self) -> f64;
+}
+
+impl Number for f64 {
+    fn as_f64(self) -> f64 {
+        self
+    }
+}
+
+impl Number for u32 {
+    fn as_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for u64 {
+    /// The bounds of counts lie far below where this is no longer exact.
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+}
+
+/// Where a value stands: the scenario and the field's path in it, or an option of the command.
 #[derive(Clone, Debug)]
 pub(super) struct Place<'a> {
-    scenario: &'a str,
+    /// `None` for an option.
+    scenario: Option<&'a str>,
     path: String,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn root(scenario: &'a str) -> Self {
         Self {
-            scenario,
+            scenario: Some(scenario),
             path: String::new(),
+        }
+    }
+
+    /// An option of the command, with its dashes.
+    pub(super) fn option(name: &str) -> Self {
+        Self {
+            scenario: None,
+            path: name.to_owned(),
         }
     }
 
@@ -41,43 +76,51 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn error(&self, problem: impl Into<String>) -> ScenarioError {
-        ScenarioError::Field {
-            name: self.scenario.to_owned(),
-            path: self.path.clone(),
-            problem: problem.into(),
+        let (path, problem) = (self.path.clone(), problem.into());
+        match self.scenario {
+            Some(name) => ScenarioError::Field {
+                name: name.to_owned(),
+                path,
+                problem,
+            },
+            None => ScenarioError::Option { path, problem },
         }
     }
 
     pub(super) fn trace_error(&self, source: TraceError) -> ScenarioError {
-        ScenarioError::Trace {
-            name: self.scenario.to_owned(),
-            path: self.path.clone(),
-            source,
-        }
+        let path = match self.scenario {
+            Some(name) => format!("{name}: {}", self.path),
+            None => self.path.clone(),
+        };
+        ScenarioError::Trace { path, source }
     }
 
-    /// A finite number above 0, under `key`.
-    pub(super) fn positive(&self, key: &str, value: f64) -> Result<f64, ScenarioError> {
-        self.key(key)
-            .hold(value > 0.0 && value.is_finite(), value, "a number above 0")?;
+    /// A number within its bounds, under `key`.
+    pub(super) fn within<N: Number>(
+        &self,
+        key: &str,
+        bounds: Bounds,
+        value: N,
+    ) -> Result<N, ScenarioError> {
+        self.key(key).bounded(bounds, value)
+    }
+
+    /// A number within its bounds, which stands here.
+    pub(super) fn bounded<N: Number>(&self, bounds: Bounds, value: N) -> Result<N, ScenarioError> {
+        let shown = value.as_f64();
+        self.hold(bounds.contain(shown), number(shown), &bounds.to_string())?;
         Ok(value)
     }
 
-    /// A finite number from 0 on, under `key`.
-    pub(super) fn not_negative(&self, key: &str, value: f64) -> Result<f64, ScenarioError> {
-        self.key(key).hold(
-            value >= 0.0 && value.is_finite(),
-            value,
-            "a number from 0 on",
-        )?;
-        Ok(value)
-    }
-
-    /// A whole number from 1 on, under `key`.
-    pub(super) fn at_least_one(&self, key: &str, value: u32) -> Result<u32, ScenarioError> {
-        self.key(key)
-            .hold(value > 0, value, "a whole number from 1 on")?;
-        Ok(value)
+    /// The same of a number that may be left out.
+    pub(super) fn within_if_set<N: Number>(
+        &self,
+        key: &str,
+        bounds: Bounds,
+        value: Option<N>,
+    ) -> Result<Option<N>, ScenarioError> {
+        let checked = value.map(|value| self.within(key, bounds, value));
+        checked.transpose()
     }
 
     /// Refuses `value`, which stands here, where it is not `good`.
@@ -105,7 +148,8 @@ impl<'a> Place<'a> {
             place.hold(!name.is_empty(), "empty", "a name")?;
             if let Some(first) = seen.iter().position(|earlier| *earlier == name) {
                 return Err(place.error(format!(
-                    "`{name}` is the name of {} too; expected a name of its own",
+                    "`{}` is the name of {} too; expected a name of its own",
+                    excerpt(name),
                     self.index(first).path
                 )));
             }
@@ -132,7 +176,8 @@ impl<'a> Place<'a> {
             format!(" did you mean `{other}`?")
         });
         self.error(format!(
-            "`{name}` is not known;{hint} known: {}",
+            "`{}` is not known;{hint} known: {}",
+            excerpt(name),
             known.join(", ")
         ))
     }

@@ -27,9 +27,12 @@ pub enum ScenarioError {
         path: String,
         problem: String,
     },
-    #[error("{name}: {path}: the trace is refused")]
+    /// An option of the command that cannot be; `path` is its name.
+    #[error("{path}: {problem}")]
+    Option { path: String, problem: String },
+    /// `path` is the option, or the scenario and the field in it.
+    #[error("{path}: the trace is refused")]
     Trace {
-        name: String,
         path: String,
         #[source]
         source: TraceError,

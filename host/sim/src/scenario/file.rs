@@ -10,7 +10,7 @@ use trimtab_core::snapshot::{Behavior, Mode};
 
 pub use self::fleet::*;
 pub use self::workload::*;
-use super::defaults;
+use super::{bounds, defaults};
 
 /// A simulated fleet and what it serves.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -24,9 +24,11 @@ pub struct ScenarioFile {
     #[serde(default = "defaults::seed")]
     pub seed: u64,
     /// Requests arrive until here. Without it: as long as the longest trace.
+    #[schemars(transform = bounds::DURATION_SECONDS.shown())]
     pub duration_seconds: Option<f64>,
     /// How long requests that have arrived are waited for after that.
     #[serde(default = "defaults::drain_seconds")]
+    #[schemars(transform = bounds::DRAIN_SECONDS.shown())]
     pub drain_seconds: f64,
     #[serde(default)]
     pub timing: TimingEntry,
@@ -40,6 +42,7 @@ pub struct ScenarioFile {
     /// there is no end of them.
     pub inventory: Option<BTreeMap<String, u32>>,
     /// Cost per hour that all pools together may reach.
+    #[schemars(transform = bounds::BUDGET_PER_HOUR.shown())]
     pub budget_per_hour: Option<f64>,
     #[serde(default)]
     pub policies: PoliciesEntry,
@@ -57,10 +60,13 @@ pub struct ScenarioFile {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TimingEntry {
     /// Between decisions.
+    #[schemars(transform = bounds::PERIOD_SECONDS.shown())]
     pub tick_seconds: f64,
     /// Between scrapes of a replica's metrics.
+    #[schemars(transform = bounds::PERIOD_SECONDS.shown())]
     pub scrape_seconds: f64,
     /// Between the HPA's looks at the wanted count.
+    #[schemars(transform = bounds::PERIOD_SECONDS.shown())]
     pub actuation_seconds: f64,
 }
 
@@ -105,16 +111,21 @@ pub struct PoolEntry {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ObjectiveEntry {
     /// Time to first token.
+    #[schemars(transform = bounds::LATENCY_SECONDS.shown())]
     pub ttft_seconds: Option<f64>,
     /// Mean time between a request's output tokens.
+    #[schemars(transform = bounds::LATENCY_SECONDS.shown())]
     pub itl_seconds: Option<f64>,
     /// Share of requests that must meet both, below 1.
     #[serde(default = "defaults::percentile")]
+    #[schemars(transform = bounds::PERCENTILE.shown())]
     pub percentile: f64,
     /// 1 is the most important.
     #[serde(default = "defaults::priority")]
+    #[schemars(transform = bounds::PRIORITY.shown())]
     pub priority: u32,
     /// Output tokens per second to be able to serve, even while less arrives.
+    #[schemars(transform = bounds::TOKENS_PER_SECOND.shown())]
     pub throughput: Option<f64>,
 }
 
@@ -126,11 +137,13 @@ pub struct RulesEntry {
     #[schemars(with = "ModeSchema")]
     pub mode: Mode,
     /// Seconds without requests after which the pool may go to zero. Without it: never.
+    #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
     pub scale_to_zero_after_seconds: Option<f64>,
     /// As an HPA's `spec.behavior`, in its own camel case. Without it: none.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub behavior: Option<Behavior>,
     /// Measurements older than this are stale: nothing shrinks on them.
+    #[schemars(transform = bounds::AGE_SECONDS.shown())]
     pub max_metrics_age_seconds: f64,
 }
 
@@ -154,20 +167,33 @@ enum ModeSchema {
 pub enum FaultEntry {
     /// The oldest serving replica dies; its requests go back to the router.
     ReplicaDies {
+        /// From the start of the run.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         at_seconds: f64,
+        /// Name of the pool.
         pool: String,
+        /// Name of the variant in it.
         variant: String,
     },
     /// The next start after this time fails when it would have served.
     StartFails {
+        /// From the start of the run.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         at_seconds: f64,
+        /// Name of the pool.
         pool: String,
+        /// Name of the variant in it.
         variant: String,
     },
     /// No metrics of the pool are scraped.
     MetricsVanish {
+        /// From the start of the run.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         from_seconds: f64,
+        /// From the start of the run; at least `from-seconds`.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         until_seconds: f64,
+        /// Name of the pool.
         pool: String,
     },
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use trimtab_contract::{Engine, Role};
 
-use super::ScenarioError;
 use super::check::Place;
 use super::file::{
-    AcceleratorEntry, EngineEntry, Initial, ModelEntry, PoolEntry, ScenarioFile, VariantEntry,
+    AcceleratorEntry, EngineEntry, Initial, KV_CACHE_DTYPES, ModelEntry, PoolEntry, ScenarioFile,
+    VariantEntry,
 };
+use super::{ScenarioError, bounds};
 use crate::catalogue::{
     Accelerator, Catalogue, Model, WeightBits, iteration_time, kv_capacity_tokens,
     kv_transfer_seconds_per_token,
 };
+use crate::excerpt::excerpt;
 use crate::spec::{IterationTime, Startup, VariantSpec};
 
 /// The catalogue with what the scenario changes in it.
@@ -45,31 +47,47 @@ fn accelerator(
     known: Option<&Accelerator>,
     place: &Place<'_>,
 ) -> Result<Accelerator, ScenarioError> {
-    let value = |key, given: Option<f64>, unit: f64, known: Option<f64>| match given {
-        Some(given) => Ok(place.positive(key, given)? * unit),
+    let given = |key, bounds, unit: f64, given: Option<f64>, known: Option<f64>| match given {
+        Some(given) => Ok(place.within(key, bounds, given)? * unit),
         None => known.ok_or_else(|| missing(place, key)),
     };
-    let flops = value("tflops", entry.tflops, 1e12, known.map(|card| card.flops))?;
+    let tera = |key, bounds, value, known| given(key, bounds, 1e12, value, known);
+    let known_flops = known.map(|card| card.flops);
+    let flops = tera("tflops", bounds::TFLOPS, entry.tflops, known_flops)?;
     let eight_bit = known
         .map(|card| card.flops_8bit)
         .filter(|_| entry.tflops.is_none());
-    let price = match entry.price_per_hour {
-        Some(price) => Some(place.not_negative("price-per-hour", price)?),
-        None => known.map(|card| card.price_per_hour),
-    };
     let bandwidth = known.map(|card| card.bandwidth);
     let memory = known.map(|card| card.memory_bytes);
+    let price = known.map(|card| card.price_per_hour);
     Ok(Accelerator {
         flops,
-        flops_8bit: value(
+        flops_8bit: tera(
             "tflops-8bit",
+            bounds::TFLOPS,
             entry.tflops_8bit,
-            1e12,
             eight_bit.or(Some(flops)),
         )?,
-        bandwidth: value("bandwidth-tbps", entry.bandwidth_tbps, 1e12, bandwidth)?,
-        memory_bytes: value("memory-gib", entry.memory_gib, 1_073_741_824.0, memory)?,
-        price_per_hour: price.ok_or_else(|| missing(place, "price-per-hour"))?,
+        bandwidth: tera(
+            "bandwidth-tbps",
+            bounds::BANDWIDTH_TBPS,
+            entry.bandwidth_tbps,
+            bandwidth,
+        )?,
+        memory_bytes: given(
+            "memory-gib",
+            bounds::MEMORY_GIB,
+            1_073_741_824.0,
+            entry.memory_gib,
+            memory,
+        )?,
+        price_per_hour: given(
+            "price-per-hour",
+            bounds::PRICE_PER_HOUR,
+            1.0,
+            entry.price_per_hour,
+            price,
+        )?,
     })
 }
 
@@ -79,11 +97,11 @@ fn model(
     place: &Place<'_>,
 ) -> Result<Model, ScenarioError> {
     let billions = |key, given: Option<f64>, known: Option<f64>| match given {
-        Some(given) => Ok(place.positive(key, given)? * 1e9),
+        Some(given) => Ok(place.within(key, bounds::PARAMETERS_BILLIONS, given)? * 1e9),
         None => known.ok_or_else(|| missing(place, key)),
     };
-    let count = |key, given: Option<u32>, known: Option<u32>| match given {
-        Some(given) => place.at_least_one(key, given),
+    let count = |key, bounds, given: Option<u32>, known: Option<u32>| match given {
+        Some(given) => place.within(key, bounds, given),
         None => known.ok_or_else(|| missing(place, key)),
     };
     let parameters = billions(
@@ -95,7 +113,12 @@ fn model(
     let active = active
         .filter(|_| entry.parameters_billions.is_none())
         .or(Some(parameters));
-    let layers = count("layers", entry.layers, known.map(|model| model.layers))?;
+    let layers = count(
+        "layers",
+        bounds::LAYERS,
+        entry.layers,
+        known.map(|model| model.layers),
+    )?;
     let kv_layers = known
         .map(|model| model.kv_layers)
         .filter(|_| entry.layers.is_none());
@@ -111,11 +134,13 @@ fn model(
         kv_layers: kv_layers.unwrap_or(layers),
         kv_heads: count(
             "kv-heads",
+            bounds::KV_HEADS,
             entry.kv_heads,
             known.map(|model| model.kv_heads),
         )?,
         head_dim: count(
             "head-dim",
+            bounds::HEAD_DIM,
             entry.head_dim,
             known.map(|model| model.head_dim),
         )?,
@@ -146,7 +171,7 @@ pub(super) fn inventory(
 ) -> Result<Vec<(String, u32)>, ScenarioError> {
     let checked = inventory.iter().map(|(name, gpus)| {
         if catalogue.accelerators.contains_key(name) {
-            return Ok((name.clone(), *gpus));
+            return Ok((name.clone(), place.within(name, bounds::GPUS, *gpus)?));
         }
         Err(place.unknown(name, catalogue.accelerators.keys().map(String::as_str)))
     });
@@ -200,55 +225,79 @@ fn variant(
             let known = catalogue.accelerators.keys().map(String::as_str);
             place.key("accelerator").unknown(&entry.accelerator, known)
         })?;
-    let gpus = place.at_least_one("tensor-parallel", entry.tensor_parallel)?;
+    let gpus = place.within(
+        "tensor-parallel",
+        bounds::GPUS_PER_REPLICA,
+        entry.tensor_parallel,
+    )?;
     let engine = engine(&entry.engine, gpus, &place.key("engine"))?;
-    let cost = match entry.cost_per_hour {
-        Some(cost) => place.not_negative("cost-per-hour", cost)?,
-        None => card.price_per_hour * f64::from(gpus),
-    };
-    let kv_capacity_tokens = match entry.constants.kv_capacity_tokens {
-        Some(tokens) => tokens,
-        None => kv_capacity_tokens(card, model, &engine).map_err(|error| {
-            place.error(format!(
-                "the model does not fit `{}`: {error}",
-                entry.accelerator
-            ))
-        })?,
-    };
-    let kv_transfer_seconds_per_token = match entry.constants.kv_transfer_seconds_per_token {
-        Some(seconds) => place
-            .key("constants")
-            .not_negative("kv-transfer-seconds-per-token", seconds)?,
-        None => kv_transfer_seconds_per_token(model, &engine.kv_cache_dtype),
-    };
+    let cost = place.within_if_set("cost-per-hour", bounds::PRICE_PER_HOUR, entry.cost_per_hour)?;
+    let kv_capacity_tokens = kv_capacity(entry, model, card, &engine, place)?;
+    let constants_place = place.key("constants");
+    let transfer = constants_place.within_if_set(
+        "kv-transfer-seconds-per-token",
+        bounds::TOKEN_SECONDS,
+        entry.constants.kv_transfer_seconds_per_token,
+    )?;
+    let transfer =
+        transfer.unwrap_or_else(|| kv_transfer_seconds_per_token(model, &engine.kv_cache_dtype));
     let iteration = iteration_time(card, model, gpus, &engine.kv_cache_dtype);
     Ok(VariantSpec {
         name: entry.name.clone(),
         accelerator: entry.accelerator.clone(),
         gpus_per_replica: gpus,
-        cost_per_hour: cost,
+        cost_per_hour: cost.unwrap_or(card.price_per_hour * f64::from(gpus)),
         role: entry.role,
         min_replicas: entry.min_replicas,
         max_replicas: entry.max_replicas,
         initial_replicas: initial(entry, place)?,
-        iteration: constants(iteration, entry, &place.key("constants"))?,
+        iteration: constants(iteration, entry, &constants_place)?,
         kv_capacity_tokens,
         engine,
-        startup: Startup {
-            mean_seconds: place
-                .key("startup")
-                .not_negative("mean-seconds", entry.startup.mean_seconds)?,
-            spread: place
-                .key("startup")
-                .not_negative("spread", entry.startup.spread)?,
-        },
-        kv_transfer_seconds_per_token,
+        startup: startup(entry, &place.key("startup"))?,
+        kv_transfer_seconds_per_token: transfer,
     })
+}
+
+fn startup(entry: &VariantEntry, place: &Place<'_>) -> Result<Startup, ScenarioError> {
+    let given = &entry.startup;
+    Ok(Startup {
+        mean_seconds: place.within("mean-seconds", bounds::STARTUP_SECONDS, given.mean_seconds)?,
+        spread: place.within("spread", bounds::VARIATION, given.spread)?,
+    })
+}
+
+/// What is given, else what the card's memory leaves.
+fn kv_capacity(
+    entry: &VariantEntry,
+    model: &Model,
+    card: &Accelerator,
+    engine: &Engine,
+    place: &Place<'_>,
+) -> Result<u64, ScenarioError> {
+    let Some(tokens) = entry.constants.kv_capacity_tokens else {
+        return kv_capacity_tokens(card, model, engine).map_err(|error| {
+            place.error(format!(
+                "the model does not fit `{}`: {error}",
+                entry.accelerator
+            ))
+        });
+    };
+    let place = place.key("constants");
+    let tokens = place.within("kv-capacity-tokens", bounds::CAPACITY_TOKENS, tokens)?;
+    let block = engine.block_size;
+    place.key("kv-capacity-tokens").hold(
+        tokens >= u64::from(block),
+        tokens,
+        &format!("at least one block, which is {block} tokens"),
+    )?;
+    Ok(tokens)
 }
 
 /// The count that the run starts with; the least where it is still to be found.
 fn initial(entry: &VariantEntry, place: &Place<'_>) -> Result<u32, ScenarioError> {
-    let (min, max) = (entry.min_replicas, entry.max_replicas);
+    let min = place.within("min-replicas", bounds::REPLICAS, entry.min_replicas)?;
+    let max = place.within("max-replicas", bounds::REPLICAS, entry.max_replicas)?;
     place.key("max-replicas").hold(
         min <= max,
         max,
@@ -273,24 +322,18 @@ fn constants(
     place: &Place<'_>,
 ) -> Result<IterationTime, ScenarioError> {
     let given = &entry.constants;
-    let not_negative = |key, given: Option<f64>, derived| {
-        given.map_or(Ok(derived), |seconds| place.not_negative(key, seconds))
-    };
+    let base = place.within_if_set(
+        "base-seconds",
+        bounds::ITERATION_SECONDS,
+        given.base_seconds,
+    )?;
+    let per_token = |key, seconds| place.within_if_set(key, bounds::TOKEN_SECONDS, seconds);
+    let computed = per_token("per-token-seconds", given.per_token_seconds)?;
+    let held = per_token("per-kv-token-seconds", given.per_kv_token_seconds)?;
     Ok(IterationTime {
-        base_seconds: match given.base_seconds {
-            Some(seconds) => place.positive("base-seconds", seconds)?,
-            None => derived.base_seconds,
-        },
-        per_token_seconds: not_negative(
-            "per-token-seconds",
-            given.per_token_seconds,
-            derived.per_token_seconds,
-        )?,
-        per_kv_token_seconds: not_negative(
-            "per-kv-token-seconds",
-            given.per_kv_token_seconds,
-            derived.per_kv_token_seconds,
-        )?,
+        base_seconds: base.unwrap_or(derived.base_seconds),
+        per_token_seconds: computed.unwrap_or(derived.per_token_seconds),
+        per_kv_token_seconds: held.unwrap_or(derived.per_kv_token_seconds),
     })
 }
 
@@ -299,25 +342,33 @@ fn engine(
     tensor_parallel: u32,
     place: &Place<'_>,
 ) -> Result<Engine, ScenarioError> {
-    let utilization = entry.gpu_memory_utilization;
-    place.key("gpu-memory-utilization").hold(
-        utilization > 0.0 && utilization <= 1.0,
-        utilization,
-        "a share above 0 and up to 1",
+    let dtype = entry.kv_cache_dtype.as_str();
+    place.key("kv-cache-dtype").hold(
+        KV_CACHE_DTYPES.contains(&dtype),
+        format!("`{}`", excerpt(dtype)),
+        &format!("one of {}", KV_CACHE_DTYPES.join(", ")),
     )?;
-    let optional = |key, value: Option<u32>| {
-        value
-            .map(|value| place.at_least_one(key, value))
-            .transpose()
-    };
+    let count = |key, bounds, value: u32| place.within(key, bounds, value);
     Ok(Engine {
-        max_batched_tokens: place.at_least_one("max-batched-tokens", entry.max_batched_tokens)?,
-        max_sequences: place.at_least_one("max-sequences", entry.max_sequences)?,
-        max_model_length: optional("max-model-length", entry.max_model_length)?,
+        max_batched_tokens: count(
+            "max-batched-tokens",
+            bounds::BATCHED_TOKENS,
+            entry.max_batched_tokens,
+        )?,
+        max_sequences: count("max-sequences", bounds::SEQUENCES, entry.max_sequences)?,
+        max_model_length: place.within_if_set(
+            "max-model-length",
+            bounds::MODEL_LENGTH,
+            entry.max_model_length,
+        )?,
         tensor_parallel,
-        block_size: place.at_least_one("block-size", entry.block_size)?,
-        gpu_blocks: optional("gpu-blocks", entry.gpu_blocks)?,
-        gpu_memory_utilization: utilization,
+        block_size: count("block-size", bounds::BLOCK_SIZE, entry.block_size)?,
+        gpu_blocks: place.within_if_set("gpu-blocks", bounds::GPU_BLOCKS, entry.gpu_blocks)?,
+        gpu_memory_utilization: place.within(
+            "gpu-memory-utilization",
+            bounds::MEMORY_SHARE,
+            entry.gpu_memory_utilization,
+        )?,
         kv_cache_dtype: entry.kv_cache_dtype.clone(),
         chunked_prefill: entry.chunked_prefill,
     })

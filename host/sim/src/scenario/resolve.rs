@@ -8,9 +8,10 @@ use trimtab_core::snapshot::PoolRules;
 use super::check::Place;
 use super::file::{FaultEntry, Initial, ObjectiveEntry, PoolEntry, RulesEntry, ScenarioFile};
 use super::workload::{Arrivals, Source};
-use super::{Scenario, ScenarioError, fleet};
+use super::{Scenario, ScenarioError, bounds, fleet};
 use crate::capacity::{Demand, stages};
 use crate::catalogue::Catalogue;
+use crate::excerpt::number;
 use crate::mix::{Inventory, Kind, simplest};
 use crate::spec::{FaultSpec, PoolSpec, Spec, Timing};
 
@@ -23,6 +24,10 @@ const FIRST_SECONDS: f64 = 60.0;
 /// What `auto` starts with can carry this much more than arrives in the first minute: nobody
 /// starts a fleet that the next minute's growth is too much for before a new replica serves.
 const FIRST_HEAD_ROOM: f64 = 1.2;
+
+/// Most turns of a clock in a run: every tick leaves a decision of each pool in memory. 173 days
+/// at 15 s.
+const MOST_TURNS: f64 = 1e6;
 
 /// What the command line puts in place of what the file says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,19 +92,24 @@ impl Scenario {
             }
             resolved.push(pool(entry, arrivals, &catalogue, &inventory, &place)?);
         }
+        let drain_seconds =
+            root.within("drain-seconds", bounds::DRAIN_SECONDS, file.drain_seconds)?;
+        let timing = timing(file, duration_seconds + drain_seconds, &root.key("timing"))?;
+        let budget_per_hour = root.within_if_set(
+            "budget-per-hour",
+            bounds::BUDGET_PER_HOUR,
+            file.budget_per_hour,
+        )?;
         Ok(Spec {
             name: file.name.clone(),
             seed: overrides.seed.unwrap_or(file.seed),
             duration_seconds,
-            drain_seconds: root.not_negative("drain-seconds", file.drain_seconds)?,
-            timing: timing(file, &root.key("timing"))?,
+            drain_seconds,
+            timing,
             faults: faults(&file.faults, &resolved, &root.key("faults"))?,
             pools: resolved,
             inventory,
-            budget_per_hour: file
-                .budget_per_hour
-                .map(|budget| root.not_negative("budget-per-hour", budget))
-                .transpose()?,
+            budget_per_hour,
         })
     }
 
@@ -114,11 +124,11 @@ impl Scenario {
         let source = Source {
             directory: &self.directory,
             seed: seed.wrapping_add(SEED_STEP.wrapping_mul(index as u64)),
-            duration_seconds: self
-                .file
-                .duration_seconds
-                .map(|seconds| root.positive("duration-seconds", seconds))
-                .transpose()?,
+            duration_seconds: root.within_if_set(
+                "duration-seconds",
+                bounds::DURATION_SECONDS,
+                self.file.duration_seconds,
+            )?,
             overrides,
         };
         let workload = self.file.pools.get(index).map(|pool| &pool.workload);
@@ -171,43 +181,61 @@ fn pool(
 }
 
 fn objective(entry: &ObjectiveEntry, place: &Place<'_>) -> Result<Objective, ScenarioError> {
-    let optional =
-        |key, value: Option<f64>| value.map(|value| place.positive(key, value)).transpose();
-    let percentile = entry.percentile;
-    place.key("percentile").hold(
-        percentile > 0.0 && percentile < 1.0,
-        percentile,
-        "a share between 0 and 1, e.g. 0.99",
-    )?;
+    let latency = |key, seconds| place.within_if_set(key, bounds::LATENCY_SECONDS, seconds);
     Ok(Objective {
-        ttft: optional("ttft-seconds", entry.ttft_seconds)?,
-        itl: optional("itl-seconds", entry.itl_seconds)?,
-        throughput: optional("throughput", entry.throughput)?,
-        percentile,
-        priority: place.at_least_one("priority", entry.priority)?,
+        ttft: latency("ttft-seconds", entry.ttft_seconds)?,
+        itl: latency("itl-seconds", entry.itl_seconds)?,
+        throughput: place.within_if_set(
+            "throughput",
+            bounds::TOKENS_PER_SECOND,
+            entry.throughput,
+        )?,
+        percentile: place.within("percentile", bounds::PERCENTILE, entry.percentile)?,
+        priority: place.within("priority", bounds::PRIORITY, entry.priority)?,
     })
 }
 
 fn rules(entry: &RulesEntry, place: &Place<'_>) -> Result<PoolRules, ScenarioError> {
     Ok(PoolRules {
         mode: entry.mode,
-        scale_to_zero_after_seconds: entry
-            .scale_to_zero_after_seconds
-            .map(|seconds| place.not_negative("scale-to-zero-after-seconds", seconds))
-            .transpose()?,
+        scale_to_zero_after_seconds: place.within_if_set(
+            "scale-to-zero-after-seconds",
+            bounds::INSTANT_SECONDS,
+            entry.scale_to_zero_after_seconds,
+        )?,
         behavior: entry.behavior.clone(),
-        max_metrics_age_seconds: place
-            .positive("max-metrics-age-seconds", entry.max_metrics_age_seconds)?,
+        max_metrics_age_seconds: place.within(
+            "max-metrics-age-seconds",
+            bounds::AGE_SECONDS,
+            entry.max_metrics_age_seconds,
+        )?,
         ..PoolRules::default()
     })
 }
 
-fn timing(file: &ScenarioFile, place: &Place<'_>) -> Result<Timing, ScenarioError> {
+fn timing(
+    file: &ScenarioFile,
+    run_seconds: f64,
+    place: &Place<'_>,
+) -> Result<Timing, ScenarioError> {
+    let clock = |key, seconds: f64| {
+        let seconds = place.within(key, bounds::PERIOD_SECONDS, seconds)?;
+        let turns = run_seconds / seconds;
+        if turns <= MOST_TURNS {
+            return Ok(seconds);
+        }
+        Err(place.key(key).error(format!(
+            "is {}, which is {turns:.0} turns in the {run_seconds:.0} s of the run; expected at \
+             most {MOST_TURNS:.0}: at least {:.1}, or less time",
+            number(seconds),
+            (run_seconds / MOST_TURNS * 10.0).ceil() / 10.0
+        )))
+    };
     let entry = &file.timing;
     Ok(Timing {
-        tick_seconds: place.positive("tick-seconds", entry.tick_seconds)?,
-        scrape_seconds: place.positive("scrape-seconds", entry.scrape_seconds)?,
-        actuation_seconds: place.positive("actuation-seconds", entry.actuation_seconds)?,
+        tick_seconds: clock("tick-seconds", entry.tick_seconds)?,
+        scrape_seconds: clock("scrape-seconds", entry.scrape_seconds)?,
+        actuation_seconds: clock("actuation-seconds", entry.actuation_seconds)?,
     })
 }
 
@@ -226,7 +254,8 @@ fn faults(
             } => {
                 let place = place.key("replica-dies");
                 let (pool, variant) = named(pool, variant, pools, &place)?;
-                let at_seconds = place.not_negative("at-seconds", *at_seconds)?;
+                let at_seconds =
+                    place.within("at-seconds", bounds::INSTANT_SECONDS, *at_seconds)?;
                 FaultSpec::ReplicaDies {
                     at_seconds,
                     pool,
@@ -240,7 +269,8 @@ fn faults(
             } => {
                 let place = place.key("start-fails");
                 let (pool, variant) = named(pool, variant, pools, &place)?;
-                let at_seconds = place.not_negative("at-seconds", *at_seconds)?;
+                let at_seconds =
+                    place.within("at-seconds", bounds::INSTANT_SECONDS, *at_seconds)?;
                 FaultSpec::StartFails {
                     at_seconds,
                     pool,
@@ -253,9 +283,11 @@ fn faults(
                 pool,
             } => {
                 let place = place.key("metrics-vanish");
-                let from_seconds = place.not_negative("from-seconds", *from_seconds)?;
+                let from_seconds =
+                    place.within("from-seconds", bounds::INSTANT_SECONDS, *from_seconds)?;
+                place.within("until-seconds", bounds::INSTANT_SECONDS, *until_seconds)?;
                 place.key("until-seconds").hold(
-                    until_seconds.is_finite() && *until_seconds >= from_seconds,
+                    *until_seconds >= from_seconds,
                     until_seconds,
                     &format!("at least `from-seconds`, which is {from_seconds}"),
                 )?;

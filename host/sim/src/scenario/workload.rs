@@ -4,16 +4,16 @@ use std::path::Path;
 
 use super::check::Place;
 use super::file::{GenerateEntry, LengthsEntry, PatternEntry, TraceEntry, WorkloadEntry};
-use super::{Overrides, ScenarioError};
+use super::{Overrides, ScenarioError, bounds};
 use crate::generate::{Lengths, Pattern, Process, generate};
 use crate::spec::Arrival;
-use crate::trace;
+use crate::trace::{self, LONGEST_SECONDS};
 
 /// Requests are held in memory, at 32 bytes each and more.
 const MOST_REQUESTS: f64 = 50e6;
 
-/// Shorter turns would be noise, and take for ever to draw.
-const SHORTEST_TURN_SECONDS: f64 = 0.1;
+/// Turns of bursts are drawn before the requests, and kept.
+const MOST_TURNS: f64 = 10e6;
 
 /// What a pool's arrivals are drawn with.
 pub(super) struct Source<'a> {
@@ -44,7 +44,7 @@ impl Source<'_> {
         let mut arrivals = match (&self.overrides.trace, workload) {
             (Some(file), _) => {
                 let plain = TraceEntry::plain(file.clone());
-                self.trace(&plain, file, &place.key("trace"))?
+                self.trace(&plain, file, &Place::option("--trace"))?
             }
             (None, WorkloadEntry::Trace(entry)) => self.trace(
                 entry,
@@ -69,28 +69,34 @@ impl Source<'_> {
         file: &Path,
         place: &Place<'_>,
     ) -> Result<Arrivals, ScenarioError> {
-        let factor = place.positive(
-            "rate-scale",
-            self.overrides.rate_scale.unwrap_or(entry.rate_scale),
-        )?;
-        let spread = place.not_negative(
-            "spread-seconds",
-            self.overrides
-                .spread_seconds
-                .unwrap_or(entry.spread_seconds),
-        )?;
-        let repeat = place.at_least_one("repeat", self.overrides.repeat.unwrap_or(entry.repeat))?;
+        let (given, options) = (entry, self.overrides);
+        let (scale_place, factor) =
+            chosen(place, "rate-scale", given.rate_scale, options.rate_scale);
+        let (spread_place, spread) = match options.spread_seconds {
+            Some(spread) => (Place::option("--spread"), spread),
+            None => (place.key("spread-seconds"), given.spread_seconds),
+        };
+        let (repeat_place, repeat) = chosen(place, "repeat", given.repeat, options.repeat);
+        scale_place.bounded(bounds::RATE_SCALE, factor)?;
+        spread_place.bounded(bounds::INSTANT_SECONDS, spread)?;
+        repeat_place.bounded(bounds::REPEAT, repeat)?;
         let trace = trace::read(file).map_err(|error| place.trace_error(error))?;
-        bounded(
-            trace.requests.len() as f64 * factor * f64::from(repeat),
+        // A factor below 1 thins what was repeated before.
+        affordable(
+            trace.requests.len() as f64 * factor.max(1.0) * f64::from(repeat),
             place,
         )?;
-        let length = trace.duration_seconds;
+        let length = trace.duration_seconds * f64::from(repeat);
+        if length > LONGEST_SECONDS {
+            return Err(repeat_place.error(format!(
+                "the trace would last {:.0} days, played {repeat} times; expected at most 366 days",
+                length / 86_400.0
+            )));
+        }
         let repeated = match repeat {
             1 => trace.requests,
-            _ => trace::repeat(&trace.requests, repeat, length),
+            _ => trace::repeat(&trace.requests, repeat, trace.duration_seconds),
         };
-        let length = length * f64::from(repeat);
         let requests = if factor == 1.0 {
             repeated
         } else {
@@ -112,7 +118,7 @@ impl Source<'_> {
             place.error("has no end; expected `duration-seconds` in the scenario")
         })?;
         let factor = self.overrides.rate_scale.unwrap_or(1.0);
-        place.positive("rate-scale", factor)?;
+        Place::option("--rate-scale").bounded(bounds::RATE_SCALE, factor)?;
         let list = place.key("arrivals");
         list.hold(!entry.arrivals.is_empty(), "empty", "at least one pattern")?;
         let patterns: Vec<Pattern> = entry
@@ -126,7 +132,7 @@ impl Source<'_> {
             output: lengths(&entry.output_tokens, &place.key("output-tokens"))?,
             patterns,
         };
-        bounded(process.highest_rate() * duration, place)?;
+        affordable(process.highest_rate() * duration, place)?;
         let requests = generate(&process, duration, self.seed);
         Ok(Arrivals {
             requests,
@@ -148,7 +154,15 @@ impl TraceEntry {
     }
 }
 
-fn bounded(requests: f64, place: &Place<'_>) -> Result<(), ScenarioError> {
+/// The value of an option where it is given, else the field's, with where it stands.
+fn chosen<'a, T>(place: &Place<'a>, key: &str, field: T, option: Option<T>) -> (Place<'a>, T) {
+    match option {
+        Some(value) => (Place::option(&format!("--{key}")), value),
+        None => (place.key(key), field),
+    }
+}
+
+fn affordable(requests: f64, place: &Place<'_>) -> Result<(), ScenarioError> {
     if requests <= MOST_REQUESTS {
         return Ok(());
     }
@@ -163,9 +177,10 @@ fn pattern(
     duration_seconds: f64,
     place: &Place<'_>,
 ) -> Result<Pattern, ScenarioError> {
+    let rate = |place: &Place<'_>, key, rate: f64| place.within(key, bounds::RATE, rate);
     Ok(match *entry {
-        PatternEntry::Poisson { rate } => Pattern::Poisson {
-            rate: place.key("poisson").not_negative("rate", rate)?,
+        PatternEntry::Poisson { rate: constant } => Pattern::Poisson {
+            rate: rate(&place.key("poisson"), "rate", constant)?,
         },
         PatternEntry::Bursts {
             on_rate,
@@ -174,20 +189,19 @@ fn pattern(
             off_seconds,
         } => {
             let place = place.key("bursts");
-            let turn = |key: &str, seconds: f64| {
-                place.key(key).hold(
-                    seconds >= SHORTEST_TURN_SECONDS && seconds.is_finite(),
-                    seconds,
-                    "at least 0.1",
-                )?;
-                Ok::<f64, ScenarioError>(seconds)
+            let bursts = Pattern::Bursts {
+                on_rate: rate(&place, "on-rate", on_rate)?,
+                off_rate: rate(&place, "off-rate", off_rate)?,
+                on_seconds: place.within("on-seconds", bounds::TURN_SECONDS, on_seconds)?,
+                off_seconds: place.within("off-seconds", bounds::TURN_SECONDS, off_seconds)?,
             };
-            Pattern::Bursts {
-                on_rate: place.not_negative("on-rate", on_rate)?,
-                off_rate: place.not_negative("off-rate", off_rate)?,
-                on_seconds: turn("on-seconds", on_seconds)?,
-                off_seconds: turn("off-seconds", off_seconds)?,
-            }
+            let turns = 2.0 * duration_seconds / (on_seconds + off_seconds);
+            place.hold(
+                turns <= MOST_TURNS,
+                format!("{turns:.0} turns"),
+                &format!("at most {MOST_TURNS:.0}: longer ones, or less time"),
+            )?;
+            bursts
         }
         PatternEntry::DailyCycle {
             trough,
@@ -196,43 +210,42 @@ fn pattern(
         } => {
             let place = place.key("daily-cycle");
             Pattern::DailyCycle {
-                trough: place.not_negative("trough", trough)?,
-                peak: place.not_negative("peak", peak)?,
-                period_seconds: place.positive("period-seconds", period_seconds)?,
+                trough: rate(&place, "trough", trough)?,
+                peak: rate(&place, "peak", peak)?,
+                period_seconds: place.within(
+                    "period-seconds",
+                    bounds::DURATION_SECONDS,
+                    period_seconds,
+                )?,
             }
         }
         PatternEntry::Ramp { from, to } => {
             let place = place.key("ramp");
             Pattern::Ramp {
-                from: place.not_negative("from", from)?,
-                to: place.not_negative("to", to)?,
+                from: rate(&place, "from", from)?,
+                to: rate(&place, "to", to)?,
             }
         }
         PatternEntry::Step {
-            rate,
+            rate: constant,
             at_seconds,
             for_seconds,
         } => {
             let place = place.key("step");
+            let lasts = for_seconds.unwrap_or(duration_seconds);
             Pattern::Step {
-                rate: place.not_negative("rate", rate)?,
-                at_seconds: place.not_negative("at-seconds", at_seconds)?,
-                for_seconds: place
-                    .not_negative("for-seconds", for_seconds.unwrap_or(duration_seconds))?,
+                rate: rate(&place, "rate", constant)?,
+                at_seconds: place.within("at-seconds", bounds::INSTANT_SECONDS, at_seconds)?,
+                for_seconds: place.within("for-seconds", bounds::INSTANT_SECONDS, lasts)?,
             }
         }
     })
 }
 
 fn lengths(entry: &LengthsEntry, place: &Place<'_>) -> Result<Lengths, ScenarioError> {
-    place.key("mean").hold(
-        entry.mean >= 1.0 && entry.mean.is_finite(),
-        entry.mean,
-        "a number of tokens from 1 on",
-    )?;
     Ok(Lengths {
-        mean: entry.mean,
-        cv: place.not_negative("cv", entry.cv)?,
-        max: place.at_least_one("max", entry.max)?,
+        mean: place.within("mean", bounds::MEAN_TOKENS, entry.mean)?,
+        cv: place.within("cv", bounds::VARIATION, entry.cv)?,
+        max: place.within("max", bounds::TOKENS, entry.max)?,
     })
 }

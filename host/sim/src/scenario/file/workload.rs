@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::defaults;
+use crate::scenario::{bounds, defaults};
 
 /// Where requests come from.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -23,12 +23,15 @@ pub struct TraceEntry {
     pub file: PathBuf,
     /// Copies of the trace to lay over one another; a fraction thins.
     #[serde(default = "defaults::one")]
+    #[schemars(transform = bounds::RATE_SCALE.shown())]
     pub rate_scale: f64,
     /// Each copy but the first is shifted round by up to this.
     #[serde(default = "defaults::spread_seconds")]
+    #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
     pub spread_seconds: f64,
     /// Times to play it, one after the other.
     #[serde(default = "defaults::once")]
+    #[schemars(transform = bounds::REPEAT.shown())]
     pub repeat: u32,
 }
 
@@ -53,30 +56,59 @@ pub struct GenerateEntry {
 )]
 pub enum PatternEntry {
     /// A constant rate.
-    Poisson { rate: f64 },
+    Poisson {
+        /// At all times.
+        #[schemars(transform = bounds::RATE.shown())]
+        rate: f64,
+    },
     /// On and off in turns of random length, beginning with off.
     Bursts {
+        /// While it is on.
+        #[schemars(transform = bounds::RATE.shown())]
         on_rate: f64,
+        /// While it is off.
         #[serde(default)]
+        #[schemars(transform = bounds::RATE.shown())]
         off_rate: f64,
         /// Mean length of a turn.
+        #[schemars(transform = bounds::TURN_SECONDS.shown())]
         on_seconds: f64,
         /// Mean length of a turn.
+        #[schemars(transform = bounds::TURN_SECONDS.shown())]
         off_seconds: f64,
     },
     /// A sine from the trough to the peak and back, beginning at the trough.
     DailyCycle {
+        /// The least rate.
+        #[schemars(transform = bounds::RATE.shown())]
         trough: f64,
+        /// The highest rate.
+        #[schemars(transform = bounds::RATE.shown())]
         peak: f64,
+        /// From trough to trough.
         #[serde(default = "defaults::day")]
+        #[schemars(transform = bounds::DURATION_SECONDS.shown())]
         period_seconds: f64,
     },
     /// A straight line over the whole run.
-    Ramp { from: f64, to: f64 },
+    Ramp {
+        /// When the run starts.
+        #[schemars(transform = bounds::RATE.shown())]
+        from: f64,
+        /// When the run ends.
+        #[schemars(transform = bounds::RATE.shown())]
+        to: f64,
+    },
     /// A rate from an instant on, until the end or for a time.
     Step {
+        /// While it lasts.
+        #[schemars(transform = bounds::RATE.shown())]
         rate: f64,
+        /// From the start of the run.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         at_seconds: f64,
+        /// Without it: until the end.
+        #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
         for_seconds: Option<f64>,
     },
 }
@@ -85,11 +117,15 @@ pub enum PatternEntry {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LengthsEntry {
+    /// Mean of the distribution before draws are cut.
+    #[schemars(transform = bounds::MEAN_TOKENS.shown())]
     pub mean: f64,
     /// Standard deviation over mean; 0 gives every request the mean.
     #[serde(default = "defaults::one")]
+    #[schemars(transform = bounds::VARIATION.shown())]
     pub cv: f64,
     /// Longer draws become this long.
     #[serde(default = "defaults::longest")]
+    #[schemars(transform = bounds::TOKENS.shown())]
     pub max: u32,
 }

@@ -1,0 +1,157 @@
+//! What is plausible for each number of a scenario: held to by the program, shown by the schema.
+//!
+//! The upper bounds lie far above what exists: they are there so that a slip of the hand is told
+//! of, and that no sum or product of what is let in leaves the numbers that a run can work with.
+
+use std::fmt;
+
+use schemars::Schema;
+
+use crate::trace;
+
+/// A range of numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    low: f64,
+    /// Whether `low` itself is no value.
+    above: bool,
+    high: f64,
+    /// Whether `high` itself is no value.
+    below: bool,
+    whole: bool,
+}
+
+impl Bounds {
+    /// Both ends are values.
+    const fn from_to(low: f64, high: f64) -> Self {
+        Self {
+            low,
+            above: false,
+            high,
+            below: false,
+            whole: false,
+        }
+    }
+
+    /// 0 is no value.
+    const fn positive(high: f64) -> Self {
+        Self {
+            above: true,
+            ..Self::from_to(0.0, high)
+        }
+    }
+
+    /// Whole numbers; both ends are values.
+    const fn count(low: u32, high: u32) -> Self {
+        Self {
+            whole: true,
+            ..Self::from_to(low as f64, high as f64)
+        }
+    }
+
+    /// Puts the bounds into a field's schema.
+    pub(super) fn shown(self) -> impl FnMut(&mut Schema) {
+        let value = move |value: f64| {
+            if self.whole {
+                serde_json::Value::from(value as u64)
+            } else {
+                value.into()
+            }
+        };
+        let low = if self.above {
+            "exclusiveMinimum"
+        } else {
+            "minimum"
+        };
+        let high = if self.below {
+            "exclusiveMaximum"
+        } else {
+            "maximum"
+        };
+        move |schema| {
+            // The derived one of a count is 0.
+            schema.remove("minimum");
+            schema.insert(low.to_owned(), value(self.low));
+            schema.insert(high.to_owned(), value(self.high));
+        }
+    }
+
+    pub(super) fn contain(&self, value: f64) -> bool {
+        let (over_low, under_high) = (value > self.low, value < self.high);
+        (over_low || (!self.above && value == self.low))
+            && (under_high || (!self.below && value == self.high))
+    }
+}
+
+/// `a number above 0 and up to 1000`.
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.whole { "whole number" } else { "number" };
+        let Self { low, high, .. } = self;
+        match (self.above, self.below) {
+            (false, false) => write!(f, "a {kind} from {low} to {high}"),
+            (true, false) => write!(f, "a {kind} above {low} and up to {high}"),
+            (false, true) => write!(f, "a {kind} from {low} to below {high}"),
+            (true, true) => write!(f, "a {kind} between {low} and {high}"),
+        }
+    }
+}
+
+// Time.
+pub(super) const DURATION_SECONDS: Bounds = Bounds::positive(trace::LONGEST_SECONDS);
+pub(super) const INSTANT_SECONDS: Bounds = Bounds::from_to(0.0, trace::LONGEST_SECONDS);
+pub(super) const DRAIN_SECONDS: Bounds = Bounds::from_to(0.0, 86_400.0);
+/// Of a clock: an event of each replica or pool.
+pub(super) const PERIOD_SECONDS: Bounds = Bounds::from_to(0.1, 86_400.0);
+pub(super) const STARTUP_SECONDS: Bounds = Bounds::from_to(0.0, 86_400.0);
+/// Standard deviation over mean: a log-normal distribution of 100 is all tail.
+pub(super) const VARIATION: Bounds = Bounds::from_to(0.0, 100.0);
+
+// Money.
+pub(super) const PRICE_PER_HOUR: Bounds = Bounds::from_to(0.0, 1e6);
+pub(super) const BUDGET_PER_HOUR: Bounds = Bounds::from_to(0.0, 1e12);
+
+// Data sheets. The fastest GPU of 2026 has some 5,000 TFLOP/s, 8 TB/s and 300 GiB.
+pub(super) const TFLOPS: Bounds = Bounds::from_to(0.01, 1e6);
+pub(super) const BANDWIDTH_TBPS: Bounds = Bounds::from_to(1e-3, 1e4);
+pub(super) const MEMORY_GIB: Bounds = Bounds::from_to(0.1, 1e5);
+pub(super) const PARAMETERS_BILLIONS: Bounds = Bounds::from_to(1e-3, 1e5);
+pub(super) const LAYERS: Bounds = Bounds::count(1, 10_000);
+pub(super) const KV_HEADS: Bounds = Bounds::count(1, 10_000);
+pub(super) const HEAD_DIM: Bounds = Bounds::count(1, 65_536);
+
+// The fleet.
+pub(super) const GPUS: Bounds = Bounds::count(0, 10_000_000);
+pub(super) const GPUS_PER_REPLICA: Bounds = Bounds::count(1, 1024);
+/// As many as the guard takes for plausible in a plan.
+pub(super) const REPLICAS: Bounds = Bounds::count(0, 100_000);
+
+// The engine.
+pub(super) const BATCHED_TOKENS: Bounds = Bounds::count(1, 10_000_000);
+pub(super) const SEQUENCES: Bounds = Bounds::count(1, 1_000_000);
+pub(super) const MODEL_LENGTH: Bounds = Bounds::count(2, 1_000_000_000);
+pub(super) const BLOCK_SIZE: Bounds = Bounds::count(1, 1024);
+pub(super) const GPU_BLOCKS: Bounds = Bounds::count(1, 1_000_000_000);
+pub(super) const MEMORY_SHARE: Bounds = Bounds::positive(1.0);
+pub(super) const ITERATION_SECONDS: Bounds = Bounds::from_to(1e-6, 60.0);
+pub(super) const TOKEN_SECONDS: Bounds = Bounds::from_to(0.0, 1.0);
+pub(super) const CAPACITY_TOKENS: Bounds = Bounds::count(1, 4_000_000_000);
+
+// The objective and the rules.
+pub(super) const LATENCY_SECONDS: Bounds = Bounds::positive(86_400.0);
+pub(super) const TOKENS_PER_SECOND: Bounds = Bounds::positive(1e9);
+pub(super) const PRIORITY: Bounds = Bounds::count(1, 1_000_000);
+pub(super) const AGE_SECONDS: Bounds = Bounds::positive(trace::LONGEST_SECONDS);
+pub(super) const PERCENTILE: Bounds = Bounds {
+    below: true,
+    ..Bounds::positive(1.0)
+};
+
+// The workload.
+pub(super) const RATE: Bounds = Bounds::from_to(0.0, 1e6);
+/// Shorter turns would be noise, and take for ever to draw.
+pub(super) const TURN_SECONDS: Bounds = Bounds::from_to(0.1, trace::LONGEST_SECONDS);
+pub(super) const RATE_SCALE: Bounds = Bounds::positive(1e6);
+pub(super) const REPEAT: Bounds = Bounds::count(1, 1_000_000);
+pub(super) const MEAN_TOKENS: Bounds = Bounds::from_to(1.0, trace::MOST_TOKENS as f64);
+pub(super) const TOKENS: Bounds = Bounds::count(1, trace::MOST_TOKENS);
