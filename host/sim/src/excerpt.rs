@@ -3,16 +3,18 @@
 /// Longest excerpt of a value, in characters.
 const VALUE: usize = 60;
 
-/// Longest message of a library's, in characters: it may quote what it read.
+/// Longest message of a library or a policy, in characters.
 const MESSAGE: usize = 400;
 
 /// The start of a value, with control characters written as escapes.
-pub(crate) fn excerpt(text: &str) -> String {
+#[must_use]
+pub fn excerpt(text: &str) -> String {
     start(text, VALUE)
 }
 
-/// A library's message, which may quote a value in full.
-pub(crate) fn message(text: &str) -> String {
+/// A message of a library or a policy, which may quote a value in full.
+#[must_use]
+pub fn message(text: &str) -> String {
     start(text, MESSAGE)
 }
 

@@ -6,7 +6,7 @@ pub mod catalogue;
 pub mod controller;
 mod engine;
 mod events;
-mod excerpt;
+pub mod excerpt;
 mod fleet;
 pub mod generate;
 mod ledger;

@@ -44,6 +44,8 @@ pub struct PolicyChoice {
     pub reference: String,
     /// JSON document.
     pub settings: String,
+    /// Where its settings stand, for errors: the scenario and the path in it.
+    pub settings_place: String,
 }
 
 impl Scenario {
@@ -105,16 +107,24 @@ impl Scenario {
     /// The analyzer of every pool.
     #[must_use]
     pub fn analyzer(&self) -> PolicyChoice {
-        self.choice(&self.file.policies.analyzer, "builtin:queueing-analyzer")
+        self.choice(
+            "analyzer",
+            &self.file.policies.analyzer,
+            "builtin:queueing-analyzer",
+        )
     }
 
     /// The optimizer of every pool.
     #[must_use]
     pub fn optimizer(&self) -> PolicyChoice {
-        self.choice(&self.file.policies.optimizer, "builtin:cost-optimizer")
+        self.choice(
+            "optimizer",
+            &self.file.policies.optimizer,
+            "builtin:cost-optimizer",
+        )
     }
 
-    fn choice(&self, entry: &PolicyEntry, otherwise: &str) -> PolicyChoice {
+    fn choice(&self, role: &str, entry: &PolicyEntry, otherwise: &str) -> PolicyChoice {
         let named = entry.policy.as_deref().unwrap_or(otherwise);
         let reference = if named.starts_with("builtin:") {
             named.to_owned()
@@ -125,6 +135,7 @@ impl Scenario {
         PolicyChoice {
             reference,
             settings,
+            settings_place: format!("{}: policies.{role}.settings", self.name),
         }
     }
 }

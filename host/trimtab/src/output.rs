@@ -42,9 +42,10 @@ impl Output {
 
 /// Prints an error with what caused it, each once.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let mut text = format!("error: {error}\n");
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    let mut said = visible(&error.to_string());
+    let mut text = format!("error: {said}\n");
+    for cause in error.chain().skip(1) {
+        let cause = visible(&cause.to_string());
         // Some libraries' errors repeat their source.
         if !said.contains(&cause) {
             text.push_str(&format!("  caused by: {cause}\n"));
@@ -53,4 +54,30 @@ pub(crate) fn complain(error: &anyhow::Error) {
     }
     // Where standard error is closed there is nobody to tell.
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// What is quoted in an error may come from anywhere: nothing in it may steer a terminal.
+fn visible(text: &str) -> String {
+    let shown = |c: char| {
+        let steers = c.is_control() && c != '\n' && c != '\t';
+        if steers {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_quotes_cannot_steer_a_terminal() {
+        assert_eq!(
+            visible("bad \u{1b}[31m\r\n  at 1"),
+            "bad \\u{1b}[31m\\r\n  at 1"
+        );
+    }
 }

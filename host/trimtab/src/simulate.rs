@@ -4,6 +4,7 @@ mod files;
 mod policies;
 mod runs;
 mod scenario;
+mod settings;
 
 use std::time::Instant;
 

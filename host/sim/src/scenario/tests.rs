@@ -242,7 +242,8 @@ fn policies_are_found_from_the_scenario_file() {
         scenario.optimizer(),
         PolicyChoice {
             reference: "some/where/mine.wasm".to_owned(),
-            settings: "{\"keep\":2}".to_owned()
+            settings: "{\"keep\":2}".to_owned(),
+            settings_place: "s.yaml: policies.optimizer.settings".to_owned(),
         }
     );
 }

@@ -8,6 +8,7 @@ use trimtab_core::policies::{Analyzer, Bound, Digest, Optimizer, PoolPolicies};
 use trimtab_sandbox::{Policy, Sandbox};
 use trimtab_sim::scenario::{PolicyChoice, Scenario};
 
+use super::settings;
 use crate::arguments::SimulateArguments;
 use crate::reference::Reference;
 use crate::summary::{Identity, Policies};
@@ -62,6 +63,7 @@ trait Role {
     fn of(policy: &Policy) -> Option<Arc<Self>>;
     fn digest(&self) -> &Digest;
     fn identity(&self) -> Identity;
+    fn check(&self, choice: &PolicyChoice) -> Result<()>;
 }
 
 impl Role for dyn Analyzer {
@@ -77,6 +79,12 @@ impl Role for dyn Analyzer {
 
     fn identity(&self) -> Identity {
         Identity::new(self.descriptor(), Analyzer::digest(self))
+    }
+
+    fn check(&self, choice: &PolicyChoice) -> Result<()> {
+        settings::check(self.descriptor(), choice, || {
+            settings::try_analyzer(self, &choice.settings)
+        })
     }
 }
 
@@ -94,6 +102,12 @@ impl Role for dyn Optimizer {
     fn identity(&self) -> Identity {
         Identity::new(self.descriptor(), Optimizer::digest(self))
     }
+
+    fn check(&self, choice: &PolicyChoice) -> Result<()> {
+        settings::check(self.descriptor(), choice, || {
+            settings::try_optimizer(self, &choice.settings)
+        })
+    }
 }
 
 fn bind<R: Role + ?Sized>(
@@ -110,6 +124,7 @@ fn bind<R: Role + ?Sized>(
             .unwrap_or_else(|never: Infallible| match never {}),
     };
     let bound = role::<R>(sandbox, &chosen)?;
+    bound.check(&choice)?;
     let identity = bound.identity();
     let builtin = role::<R>(sandbox, &Reference::Builtin(builtin.to_owned()))?;
     let mut rungs = vec![bound];

@@ -122,6 +122,39 @@ fn a_wrong_policy_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn settings_that_a_policy_does_not_know_or_take_are_refused_before_the_run() {
+    let set = |role: &str, settings: &str, parts: &[&str]| {
+        let policies = format!("policies: {{{role}: {{settings: {settings}}}}}\npools:");
+        refused("pools:", &policies, parts);
+    };
+    set(
+        "analyzer",
+        "{foo: 1}",
+        &["policies.analyzer.settings.foo", "not known", "headroom"],
+    );
+    set(
+        "analyzer",
+        "{headroom: much}",
+        &["policies.analyzer.settings.headroom", "number"],
+    );
+    // The schema does not say this: the policy does.
+    set(
+        "analyzer",
+        "{scale-down-utilization: 0.99}",
+        &[
+            "policies.analyzer.settings",
+            "scale-down-utilization: 0.99 is not below",
+        ],
+    );
+    set(
+        "optimizer",
+        "{switch-saving-percent: 100}",
+        &["policies.optimizer.settings.switch-saving-percent", "99"],
+    );
+    set("optimizer", "[1]", &["policies.optimizer.settings"]);
+}
+
+#[test]
 fn a_wrong_command_line_is_a_usage_error() {
     let directory = tempdir().unwrap();
     for arguments in [
