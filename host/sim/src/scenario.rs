@@ -10,6 +10,7 @@ mod for_trace;
 mod resolve;
 mod schema;
 mod workload;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -92,7 +93,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError::Format`] with the field's path, line and column.
     pub fn parse(name: &str, yaml: &str, directory: &Path) -> Result<Self, ScenarioError> {
-        let file = read_yaml(yaml).map_err(|(path, problem)| ScenarioError::Format {
+        let file = yaml::read(yaml).map_err(|(path, problem)| ScenarioError::Format {
             name: name.to_owned(),
             path,
             problem,
@@ -138,19 +139,6 @@ impl Scenario {
             settings_place: format!("{}: policies.{role}.settings", self.name),
         }
     }
-}
-
-/// The file, or the path of the bad field and what is wrong with it, with line and column.
-fn read_yaml(yaml: &str) -> Result<ScenarioFile, (String, String)> {
-    let mut path = String::new();
-    let read = serde_saphyr::with_deserializer_from_str(yaml, |from| {
-        serde_path_to_error::deserialize(from).map_err(|error| {
-            path = error.path().to_string();
-            error.into_inner()
-        })
-    });
-    // Without the excerpt of the file: an error is one line.
-    read.map_err(|error| (path, error.without_snippet().to_string()))
 }
 
 #[cfg(test)]

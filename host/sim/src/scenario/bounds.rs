@@ -76,6 +76,17 @@ impl Bounds {
         }
     }
 
+    /// The same for each value of a map.
+    pub(super) fn shown_of_values(self) -> impl FnMut(&mut Schema) {
+        move |schema| {
+            let values = schema.get_mut("additionalProperties");
+            let values = values.and_then(|values| <&mut Schema>::try_from(values).ok());
+            if let Some(values) = values {
+                self.shown()(values);
+            }
+        }
+    }
+
     pub(super) fn contain(&self, value: f64) -> bool {
         let (over_low, under_high) = (value > self.low, value < self.high);
         (over_low || (!self.above && value == self.low))
@@ -95,6 +106,12 @@ impl fmt::Display for Bounds {
             (true, true) => write!(f, "a {kind} between {low} and {high}"),
         }
     }
+}
+
+/// What a name looks like: at least one character, and none that steers a terminal.
+pub(super) fn name(schema: &mut Schema) {
+    schema.insert("minLength".to_owned(), 1.into());
+    schema.insert("pattern".to_owned(), r"^[^\p{Cc}]*$".into());
 }
 
 // Time.
@@ -146,6 +163,11 @@ pub(super) const PERCENTILE: Bounds = Bounds {
     below: true,
     ..Bounds::positive(1.0)
 };
+
+// HPA's behaviour: as Kubernetes validates it.
+pub(super) const WINDOW_SECONDS: Bounds = Bounds::count(0, 3600);
+pub(super) const CHANGE: Bounds = Bounds::count(1, i32::MAX as u32);
+pub(super) const CHANGE_SECONDS: Bounds = Bounds::count(1, 1800);
 
 // The workload.
 pub(super) const RATE: Bounds = Bounds::from_to(0.0, 1e6);

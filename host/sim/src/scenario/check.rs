@@ -137,6 +137,16 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Refuses what cannot be printed as a name here.
+    pub(super) fn named(&self, name: &str) -> Result<(), ScenarioError> {
+        self.hold(!name.is_empty(), "empty", "a name")?;
+        self.hold(
+            !name.contains(char::is_control),
+            format!("`{}`", excerpt(name)),
+            "a name without control characters",
+        )
+    }
+
     /// Refuses a name that is already taken by an earlier element of the list here.
     pub(super) fn unique<'b>(
         &self,
@@ -145,7 +155,7 @@ impl<'a> Place<'a> {
         let mut seen = Vec::new();
         for (index, name) in names.into_iter().enumerate() {
             let place = self.index(index).key("name");
-            place.hold(!name.is_empty(), "empty", "a name")?;
+            place.named(name)?;
             if let Some(first) = seen.iter().position(|earlier| *earlier == name) {
                 return Err(place.error(format!(
                     "`{}` is the name of {} too; expected a name of its own",

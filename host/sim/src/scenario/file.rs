@@ -1,5 +1,6 @@
 //! The scenario file's format. What is written here is its documentation: the JSON Schema shows it.
 
+mod behavior;
 mod fleet;
 mod workload;
 
@@ -16,6 +17,8 @@ use super::{bounds, defaults};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScenarioFile {
+    /// What the report calls it.
+    #[schemars(transform = bounds::name)]
     pub name: String,
     /// For people.
     #[serde(default)]
@@ -30,6 +33,7 @@ pub struct ScenarioFile {
     #[serde(default = "defaults::drain_seconds")]
     #[schemars(transform = bounds::DRAIN_SECONDS.shown())]
     pub drain_seconds: f64,
+    /// The control loop's clocks. Without it: 15 s each.
     #[serde(default)]
     pub timing: TimingEntry,
     /// Accelerators beside those of the catalogue, or other figures for those.
@@ -40,14 +44,18 @@ pub struct ScenarioFile {
     pub models: BTreeMap<String, ModelEntry>,
     /// GPUs by accelerator. An accelerator that is not listed has none; without any inventory
     /// there is no end of them.
+    #[schemars(transform = bounds::GPUS.shown_of_values())]
     pub inventory: Option<BTreeMap<String, u32>>,
     /// Cost per hour that all pools together may reach.
     #[schemars(transform = bounds::BUDGET_PER_HOUR.shown())]
     pub budget_per_hour: Option<f64>,
+    /// Who decides. Without it: the built-in analyzer and optimizer.
     #[serde(default)]
     pub policies: PoliciesEntry,
     /// At least one.
+    #[schemars(length(min = 1))]
     pub pools: Vec<PoolEntry>,
+    /// What goes wrong, and when.
     #[serde(default)]
     pub faults: Vec<FaultEntry>,
     /// Baselines to run beside it.
@@ -74,7 +82,9 @@ pub struct TimingEntry {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PoliciesEntry {
+    /// Turns measurements into supply and demand. Without it: `builtin:queueing-analyzer`.
     pub analyzer: PolicyEntry,
+    /// Turns supply and demand into replica counts. Without it: `builtin:cost-optimizer`.
     pub optimizer: PolicyEntry,
 }
 
@@ -93,16 +103,23 @@ pub struct PolicyEntry {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PoolEntry {
+    /// Of its own in the scenario.
+    #[schemars(transform = bounds::name)]
     pub name: String,
+    /// Kubernetes namespace of the pool.
     #[serde(default = "defaults::namespace")]
     pub namespace: String,
     /// Of the catalogue, or of `models`.
     pub model: String,
+    /// What its users were promised.
     pub objective: ObjectiveEntry,
+    /// What the guard holds it to.
     #[serde(default)]
     pub rules: RulesEntry,
+    /// Where its requests come from.
     pub workload: WorkloadEntry,
     /// At least one.
+    #[schemars(length(min = 1))]
     pub variants: Vec<VariantEntry>,
 }
 
@@ -140,7 +157,7 @@ pub struct RulesEntry {
     #[schemars(transform = bounds::INSTANT_SECONDS.shown())]
     pub scale_to_zero_after_seconds: Option<f64>,
     /// As an HPA's `spec.behavior`, in its own camel case. Without it: none.
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    #[schemars(with = "Option<behavior::BehaviorSchema>")]
     pub behavior: Option<Behavior>,
     /// Measurements older than this are stale: nothing shrinks on them.
     #[schemars(transform = bounds::AGE_SECONDS.shown())]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use trimtab_contract::Objective;
-use trimtab_core::snapshot::PoolRules;
+use trimtab_core::snapshot::{Behavior, PoolRules};
 
 use super::check::Place;
 use super::file::{FaultEntry, Initial, ObjectiveEntry, PoolEntry, RulesEntry, ScenarioFile};
@@ -69,6 +69,7 @@ impl Scenario {
             .as_ref()
             .map(|gpus| fleet::inventory(gpus, &catalogue, &root.key("inventory")))
             .transpose()?;
+        root.key("name").named(&file.name)?;
         let pools = root.key("pools");
         pools.hold(!file.pools.is_empty(), "empty", "at least one pool")?;
         pools.unique(file.pools.iter().map(|pool| pool.name.as_str()))?;
@@ -203,7 +204,7 @@ fn rules(entry: &RulesEntry, place: &Place<'_>) -> Result<PoolRules, ScenarioErr
             bounds::INSTANT_SECONDS,
             entry.scale_to_zero_after_seconds,
         )?,
-        behavior: entry.behavior.clone(),
+        behavior: behavior(entry.behavior.as_ref(), &place.key("behavior"))?,
         max_metrics_age_seconds: place.within(
             "max-metrics-age-seconds",
             bounds::AGE_SECONDS,
@@ -211,6 +212,39 @@ fn rules(entry: &RulesEntry, place: &Place<'_>) -> Result<PoolRules, ScenarioErr
         )?,
         ..PoolRules::default()
     })
+}
+
+/// HPA's behaviour, within what Kubernetes takes.
+fn behavior(
+    given: Option<&Behavior>,
+    place: &Place<'_>,
+) -> Result<Option<Behavior>, ScenarioError> {
+    let Some(behavior) = given else {
+        return Ok(None);
+    };
+    for (key, rules) in [
+        ("scaleUp", &behavior.scale_up),
+        ("scaleDown", &behavior.scale_down),
+    ] {
+        let place = place.key(key);
+        place.within(
+            "stabilizationWindowSeconds",
+            bounds::WINDOW_SECONDS,
+            rules.stabilization_window_seconds,
+        )?;
+        let list = place.key("policies");
+        list.hold(!rules.policies.is_empty(), "empty", "at least one policy")?;
+        for (index, policy) in rules.policies.iter().enumerate() {
+            let place = list.index(index);
+            place.within("value", bounds::CHANGE, policy.value)?;
+            place.within(
+                "periodSeconds",
+                bounds::CHANGE_SECONDS,
+                policy.period_seconds,
+            )?;
+        }
+    }
+    Ok(given.cloned())
 }
 
 fn timing(

@@ -556,3 +556,5 @@ fn the_shipped_scenario_compares_with_all_baselines() {
 }
 
 mod plausible;
+mod schema;
+mod yaml;

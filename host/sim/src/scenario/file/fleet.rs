@@ -59,7 +59,7 @@ pub struct ModelEntry {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VariantEntry {
     /// Of its own in the pool.
-    #[schemars(length(min = 1))]
+    #[schemars(transform = bounds::name)]
     pub name: String,
     /// Of the catalogue, or of `accelerators`.
     pub accelerator: String,
@@ -85,8 +85,10 @@ pub struct VariantEntry {
     /// Replicas that serve when the run starts; `auto` for what fits the first minute.
     #[serde(default = "defaults::initial")]
     pub initial_replicas: Initial,
+    /// The serving engine's settings. Without it: vLLM's defaults on a large card.
     #[serde(default)]
     pub engine: EngineEntry,
+    /// Time from asking for a replica until it serves.
     #[serde(default)]
     pub startup: StartupEntry,
     /// Constants instead of what follows from the data sheets.

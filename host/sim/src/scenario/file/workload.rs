@@ -39,7 +39,8 @@ pub struct TraceEntry {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GenerateEntry {
-    /// A Poisson process whose rate is the sum of these.
+    /// A Poisson process whose rate is the sum of these; at least one.
+    #[schemars(length(min = 1))]
     pub arrivals: Vec<PatternEntry>,
     /// Lengths of prompts.
     pub input_tokens: LengthsEntry,
