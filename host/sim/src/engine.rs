@@ -62,6 +62,11 @@ impl Limits {
     }
 }
 
+/// Longest prompt plus answer that a replica of the variant takes on.
+pub(crate) fn longest_request(variant: &VariantSpec) -> u64 {
+    Limits::of(variant).longest
+}
+
 /// Something that the end of a stride brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {

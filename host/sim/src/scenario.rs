@@ -9,6 +9,7 @@ mod fleet;
 mod for_trace;
 mod resolve;
 mod schema;
+mod start;
 mod workload;
 mod yaml;
 

@@ -85,7 +85,10 @@ pub(crate) fn span(seconds: f64) -> String {
 
 /// Three significant digits, without an exponent and without trailing zeros after a point.
 fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
+    if value == 0.0 {
+        return "0".to_owned(); // Also of a negative zero.
+    }
+    if !value.is_finite() {
         return format!("{value}");
     }
     #[expect(
@@ -126,6 +129,12 @@ mod tests {
         assert_eq!(seconds(Some(1.2345)), "1.23 s");
         assert_eq!(seconds(Some(120.0)), "120 s");
         assert_eq!(seconds(None), "–");
+    }
+
+    #[test]
+    fn nothing_has_no_sign() {
+        assert_eq!(quantity(-0.0), "0");
+        assert_eq!(seconds(Some(-0.0)), "0 ms");
     }
 
     #[test]

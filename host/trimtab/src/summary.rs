@@ -123,7 +123,8 @@ impl<'a> RunSummary<'a> {
     }
 
     pub(crate) fn total_gpu_hours(&self) -> f64 {
-        self.gpu_hours.values().sum()
+        // The sum of nothing would be -0.
+        self.gpu_hours.values().fold(0.0, |sum, hours| sum + hours)
     }
 }
 
@@ -183,6 +184,15 @@ mod tests {
         assert_eq!(yardstick.name, "oracle");
         assert_eq!(yardstick.relative_cost(yardstick), Some(1.0));
         assert!(summary.runs[0].relative_cost(yardstick).unwrap() > 1.0);
+    }
+
+    #[test]
+    fn no_gpus_are_no_gpu_hours() {
+        let spec = fixture::spec();
+        let mut runs = fixture::runs(&spec);
+        runs[0].outcome.gpu_hours.clear();
+        let summary = Summary::new(&spec, &runs, 0.0);
+        assert!(summary.runs[0].total_gpu_hours().is_sign_positive());
     }
 
     fn keys(value: &serde_json::Value) -> Vec<&str> {

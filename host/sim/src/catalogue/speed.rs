@@ -51,6 +51,12 @@ pub enum SpeedError {
         activation_gb: f64,
         usable_gb: f64,
     },
+    #[error(
+        "weights and activations leave room for {left:.0} tokens in the KV cache, which is less \
+         than one block of {block_size}; a smaller `block-size`, more GPUs (`tensor-parallel`) or a \
+         larger card would do"
+    )]
+    NoBlock { left: f64, block_size: u32 },
 }
 
 /// The three constants of an iteration.
@@ -90,7 +96,7 @@ pub fn iteration_time(
 /// Tokens that the KV cache of a replica holds: a whole number of blocks.
 ///
 /// # Errors
-/// [`SpeedError::TooLarge`] where not one block is left.
+/// [`SpeedError`] where not one block is left.
 pub fn kv_capacity_tokens(
     accelerator: &Accelerator,
     model: &Model,
@@ -99,8 +105,14 @@ pub fn kv_capacity_tokens(
     let gpus = f64::from(engine.tensor_parallel);
     let usable = accelerator.memory_bytes * engine.gpu_memory_utilization * gpus;
     let left = usable - model.weight_bytes() - ACTIVATION_BYTES * gpus;
-    let block = f64::from(engine.block_size);
-    let blocks = left / (model.kv_bytes_per_token(&engine.kv_cache_dtype) * block);
+    let tokens = left / model.kv_bytes_per_token(&engine.kv_cache_dtype);
+    let blocks = tokens / f64::from(engine.block_size);
+    if tokens >= 1.0 && blocks < 1.0 {
+        return Err(SpeedError::NoBlock {
+            left: tokens.floor(),
+            block_size: engine.block_size,
+        });
+    }
     if blocks < 1.0 {
         return Err(SpeedError::TooLarge {
             weight_gb: model.weight_bytes() / 1e9,

@@ -13,7 +13,8 @@ impl Fleet<'_> {
             .filter(|replica| replica.pool == pool && replica.holds_gpus());
         holding
             .filter_map(|replica| Some(self.variant_spec(replica)?.cost_per_hour))
-            .sum()
+            // The sum of nothing would be -0.
+            .fold(0.0, |sum, cost| sum + cost)
     }
 
     /// Cost, and GPU hours by accelerator, of `0..until`.

@@ -8,22 +8,14 @@ use trimtab_core::snapshot::{Behavior, PoolRules};
 use super::check::Place;
 use super::file::{FaultEntry, Initial, ObjectiveEntry, PoolEntry, RulesEntry, ScenarioFile};
 use super::workload::{Arrivals, Source};
-use super::{Scenario, ScenarioError, bounds, fleet};
-use crate::capacity::{Demand, stages};
+use super::{Scenario, ScenarioError, bounds, fleet, start};
 use crate::catalogue::Catalogue;
 use crate::excerpt::number;
-use crate::mix::{Inventory, Kind, simplest};
+use crate::mix::Inventory;
 use crate::spec::{FaultSpec, PoolSpec, Spec, Timing};
 
 /// Between the seeds of two pools: the golden ratio's bits, as splitmix64 has them.
 const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// `auto` looks at this much of the arrivals.
-const FIRST_SECONDS: f64 = 60.0;
-
-/// What `auto` starts with can carry this much more than arrives in the first minute: nobody
-/// starts a fleet that the next minute's growth is too much for before a new replica serves.
-const FIRST_HEAD_ROOM: f64 = 1.2;
 
 /// Most turns of a clock in a run: every tick leaves a decision of each pool in memory. 173 days
 /// at 15 s.
@@ -154,30 +146,13 @@ fn pool(
         variants: fleet::variants(entry, catalogue, place)?,
         arrivals: arrivals.requests,
     };
-    let first_seconds = FIRST_SECONDS.min(arrivals.duration_seconds);
-    let first = pool
-        .arrivals
+    start::serves_something(&pool, &place.key("variants"))?;
+    let given = entry
+        .variants
         .iter()
-        .take_while(|arrival| arrival.at_seconds < first_seconds);
-    let demand = Demand::of(first, first_seconds);
-    for stage in stages(&pool.variants) {
-        let mut kinds = Kind::of(&pool, &stage, &demand);
-        for (kind, index) in kinds.iter_mut().zip(&stage) {
-            if let Some(Initial::Count(count)) =
-                entry.variants.get(*index).map(|v| v.initial_replicas)
-            {
-                (kind.min, kind.max) = (count, count);
-            }
-        }
-        for (index, count) in stage
-            .iter()
-            .zip(simplest(&kinds, inventory, FIRST_HEAD_ROOM))
-        {
-            if let Some(variant) = pool.variants.get_mut(*index) {
-                variant.initial_replicas = count;
-            }
-        }
-    }
+        .map(|variant| variant.initial_replicas);
+    let given: Vec<Initial> = given.collect();
+    start::first_replicas(&mut pool, &given, arrivals.duration_seconds, inventory);
     Ok(pool)
 }
 

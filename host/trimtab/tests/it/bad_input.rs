@@ -101,6 +101,40 @@ fn a_trace_without_requests_is_refused() {
 }
 
 #[test]
+fn a_trace_with_an_absurd_time_is_refused_at_once() {
+    let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n\
+                 2023-11-16 18:00:00,512,64\n9999-12-30 18:00:01,512,64\n";
+    refused_trace(azure, &["--trace", "trace.csv:3", "300 years"]);
+    let mooncake = "{\"timestamp\": 0, \"input_length\": 9, \"output_length\": 3}\n\
+                    {\"timestamp\": 1e300, \"input_length\": 9, \"output_length\": 3}\n";
+    refused_trace(mooncake, &["trace.csv:2", "300 years"]);
+}
+
+#[test]
+fn an_option_is_blamed_by_its_own_name() {
+    let directory = tempdir().unwrap();
+    fs::write(directory.path().join("scenario.yaml"), SCENARIO).unwrap();
+    let arguments = ["simulate", "scenario.yaml", "--rate-scale", "0"];
+    trimtab(directory.path(), &arguments)
+        .failed_with(&["error: --rate-scale: is 0; expected a number above 0"]);
+}
+
+#[test]
+fn a_fleet_without_gpus_changes_nothing_and_costs_nothing() {
+    let directory = tempdir().unwrap();
+    let none = SCENARIO
+        .replace("pools:", "inventory: {}\npools:")
+        .replace("min-replicas: 1", "min-replicas: 0");
+    fs::write(directory.path().join("scenario.yaml"), none).unwrap();
+    let ended = trimtab(directory.path(), &["simulate", "scenario.yaml"]).succeeded();
+    assert!(!ended.stdout.contains("-0"), "{}", ended.stdout);
+    let summary = fs::read(directory.path().join("simulation/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!(summary["runs"][0]["replica_changes"], 0);
+    assert_eq!(summary["runs"][0]["requests"]["served"], 0);
+}
+
+#[test]
 fn a_trace_that_is_not_there_is_named() {
     let directory = tempdir().unwrap();
     trimtab(directory.path(), &["simulate", "--trace", "nowhere.csv"])

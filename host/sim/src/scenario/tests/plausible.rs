@@ -128,3 +128,103 @@ fn repeats_are_bounded_by_requests_and_by_time() {
         "--repeat: the trace would last 400 days, played 200 times; expected at most 366 days"
     );
 }
+
+#[test]
+fn caches_that_hold_no_block_or_no_request_are_refused() {
+    let constants = |tokens: u32| format!("constants: {{kv-capacity-tokens: {tokens}}}");
+    refused(
+        "max-replicas: 4",
+        &constants(15),
+        "s.yaml: pools[0].variants[1].constants.kv-capacity-tokens: is 15; expected at least one \
+         block, which is 16 tokens",
+    );
+    let fixed = SMALL
+        .replace("mean: 1000", "mean: 1000, cv: 0")
+        .replace("mean: 200", "mean: 200, cv: 0");
+    let with = |setting: &str| resolved(&fixed.replace("max-replicas: 4", setting)).map(|_| ());
+    let problem = |longest: u32| {
+        format!(
+            "s.yaml: pools[0].variants[1]: takes requests of at most {longest} tokens, prompt and \
+             answer together, and the shortest of the workload has 1200; expected a larger KV \
+             cache, `max-model-length`, or without `chunked-prefill` `max-batched-tokens`"
+        )
+    };
+    // The last token of an answer is never held.
+    assert_eq!(with(&constants(1198)).unwrap_err(), problem(1185));
+    assert_eq!(
+        with("engine: {max-model-length: 1199}").unwrap_err(),
+        problem(1199)
+    );
+    with("engine: {max-model-length: 1200}").unwrap();
+    with(&constants(1200)).unwrap();
+}
+
+#[test]
+fn a_block_that_does_not_fit_is_told_from_weights_that_do_not() {
+    let model = "models: {Llama-3.1-8B: {parameters-billions: 40}}\npools:";
+    let error = resolved(&SMALL.replace("pools:", model))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.contains("the weights of 80.0 GB"), "{error}");
+    let heads = "models: {Llama-3.1-8B: {kv-heads: 10000, layers: 10000}}\npools:";
+    let error = resolved(&SMALL.replace("pools:", heads))
+        .map(|_| ())
+        .unwrap_err();
+    let wanted = "s.yaml: pools[0].variants[0]: the model does not fit `H100`: weights and \
+                  activations leave room for 1 tokens in the KV cache, which is less than one \
+                  block of 16; a smaller `block-size`";
+    assert!(error.starts_with(wanted), "{error}");
+}
+
+/// The guard holds one replica in any case: asking for it is no decision of the run.
+#[test]
+fn a_pool_that_may_not_be_at_zero_starts_with_a_replica() {
+    let initial = |yaml: &str| -> Vec<u32> {
+        let spec = resolved(yaml).unwrap();
+        let variants = spec.pools[0].variants.iter();
+        variants.map(|variant| variant.initial_replicas).collect()
+    };
+    let quiet = SMALL
+        .replace("rate: 30", "rate: 0")
+        .replace("min-replicas: 1, ", "");
+    assert_eq!(initial(&quiet), [0, 1], "the cheaper one");
+    let gone = quiet.replace("A100: 4", "A100: 0");
+    assert_eq!(initial(&gone), [1, 0], "the one that there are GPUs for");
+    let none = quiet.replace("{H100: 8, A100: 4}", "{}");
+    assert_eq!(initial(&none), [0, 1], "it waits for GPUs");
+    let may = none.replace(
+        "    workload:",
+        "    rules: {scale-to-zero-after-seconds: 60}\n    workload:",
+    );
+    assert_eq!(initial(&may), [0, 0]);
+    let given = quiet.replace("max-replicas: 4", "max-replicas: 4, initial-replicas: 0");
+    assert_eq!(initial(&given), [1, 0], "what is given stays");
+}
+
+#[test]
+fn a_behavior_is_what_kubernetes_takes() {
+    let rules = |behavior: &str| format!("    rules: {{behavior: {behavior}}}\n    workload:");
+    let yaml = SMALL.replace(
+        "    workload:",
+        &rules("{scaleDown: {stabilizationWindowSeconds: 60}, scaleUp: ~}"),
+    );
+    let behavior = resolved(&yaml).unwrap().pools[0]
+        .rules
+        .behavior
+        .clone()
+        .unwrap();
+    assert_eq!(behavior.scale_down.stabilization_window_seconds, 60);
+    assert_eq!(behavior.scale_down.policies.len(), 1);
+    assert_eq!(behavior.scale_up.policies.len(), 2);
+    refused(
+        "    workload:",
+        &rules("{scaleUp: {policies: []}}"),
+        "s.yaml: pools[0].rules.behavior.scaleUp.policies: is empty; expected at least one policy",
+    );
+    refused(
+        "    workload:",
+        &rules("{scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 60}]}}"),
+        "s.yaml: pools[0].rules.behavior.scaleDown.policies[0].value: is 0; expected a whole number \
+         from 1 to 2147483647",
+    );
+}
