@@ -59,7 +59,7 @@ pub enum TraceError {
         expected: &'static str,
     },
     #[error(
-        "{}: not a trace that is known here: its first line is `{first_line}`; expected \
+        "{}: not a trace that is known here: its first line is {first_line}; expected \
          `TIMESTAMP,ContextTokens,GeneratedTokens` (Azure), \
          `Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type` (BurstGPT) or an \
          object with `timestamp`, `input_length` and `output_length` (Mooncake)",
@@ -90,7 +90,7 @@ fn content(requests: usize, skipped: u64) -> String {
     match (requests, skipped) {
         (0, 0) => "no line follows the header".to_owned(),
         (0, skipped) => {
-            format!("each of its {skipped} requests failed, and failed ones are skipped")
+            format!("all of its requests failed ({skipped}), and failed ones are skipped")
         }
         (1, _) => "it has one request".to_owned(),
         (many, _) => format!("it has {many} requests, all at one instant"),
@@ -156,7 +156,10 @@ pub fn parse(file: &Path, mut source: impl BufRead) -> Result<Trace, TraceError>
     } else {
         return Err(TraceError::UnknownFormat {
             file: file.to_owned(),
-            first_line: excerpt(start.trim_end()),
+            first_line: match start.trim() {
+                "" => "blank".to_owned(),
+                text => format!("`{}`", excerpt(text)),
+            },
         });
     };
     draft.finish(file)

@@ -16,8 +16,6 @@ pub(super) struct Bounds {
     /// Whether `low` itself is no value.
     above: bool,
     high: f64,
-    /// Whether `high` itself is no value.
-    below: bool,
     whole: bool,
 }
 
@@ -28,7 +26,6 @@ impl Bounds {
             low,
             above: false,
             high,
-            below: false,
             whole: false,
         }
     }
@@ -63,16 +60,11 @@ impl Bounds {
         } else {
             "minimum"
         };
-        let high = if self.below {
-            "exclusiveMaximum"
-        } else {
-            "maximum"
-        };
         move |schema| {
             // The derived one of a count is 0.
             schema.remove("minimum");
             schema.insert(low.to_owned(), value(self.low));
-            schema.insert(high.to_owned(), value(self.high));
+            schema.insert("maximum".to_owned(), value(self.high));
         }
     }
 
@@ -88,9 +80,8 @@ impl Bounds {
     }
 
     pub(super) fn contain(&self, value: f64) -> bool {
-        let (over_low, under_high) = (value > self.low, value < self.high);
-        (over_low || (!self.above && value == self.low))
-            && (under_high || (!self.below && value == self.high))
+        let over = value > self.low || (!self.above && value == self.low);
+        over && value <= self.high
     }
 }
 
@@ -99,11 +90,10 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.whole { "whole number" } else { "number" };
         let Self { low, high, .. } = self;
-        match (self.above, self.below) {
-            (false, false) => write!(f, "a {kind} from {low} to {high}"),
-            (true, false) => write!(f, "a {kind} above {low} and up to {high}"),
-            (false, true) => write!(f, "a {kind} from {low} to below {high}"),
-            (true, true) => write!(f, "a {kind} between {low} and {high}"),
+        if self.above {
+            write!(f, "a {kind} above {low} and up to {high}")
+        } else {
+            write!(f, "a {kind} from {low} to {high}")
         }
     }
 }
@@ -115,7 +105,7 @@ pub(super) fn name(schema: &mut Schema) {
 }
 
 // Time.
-pub(super) const DURATION_SECONDS: Bounds = Bounds::positive(trace::LONGEST_SECONDS);
+pub(super) const DURATION_SECONDS: Bounds = Bounds::from_to(1.0, trace::LONGEST_SECONDS);
 pub(super) const INSTANT_SECONDS: Bounds = Bounds::from_to(0.0, trace::LONGEST_SECONDS);
 pub(super) const DRAIN_SECONDS: Bounds = Bounds::from_to(0.0, 86_400.0);
 /// Of a clock: an event of each replica or pool.
@@ -155,14 +145,11 @@ pub(super) const TOKEN_SECONDS: Bounds = Bounds::from_to(0.0, 1.0);
 pub(super) const CAPACITY_TOKENS: Bounds = Bounds::count(1, 4_000_000_000);
 
 // The objective and the rules.
-pub(super) const LATENCY_SECONDS: Bounds = Bounds::positive(86_400.0);
+pub(super) const LATENCY_SECONDS: Bounds = Bounds::from_to(1e-4, 86_400.0);
 pub(super) const TOKENS_PER_SECOND: Bounds = Bounds::positive(1e9);
 pub(super) const PRIORITY: Bounds = Bounds::count(1, 1_000_000);
-pub(super) const AGE_SECONDS: Bounds = Bounds::positive(trace::LONGEST_SECONDS);
-pub(super) const PERCENTILE: Bounds = Bounds {
-    below: true,
-    ..Bounds::positive(1.0)
-};
+pub(super) const AGE_SECONDS: Bounds = Bounds::from_to(1.0, trace::LONGEST_SECONDS);
+pub(super) const PERCENTILE: Bounds = Bounds::from_to(0.01, 0.99999);
 
 // HPA's behaviour: as Kubernetes validates it.
 pub(super) const WINDOW_SECONDS: Bounds = Bounds::count(0, 3600);

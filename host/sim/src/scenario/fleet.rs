@@ -14,7 +14,7 @@ use crate::catalogue::{
     Accelerator, Catalogue, Model, WeightBits, iteration_time, kv_capacity_tokens,
     kv_transfer_seconds_per_token,
 };
-use crate::excerpt::excerpt;
+use crate::excerpt::{excerpt, number};
 use crate::spec::{IterationTime, Startup, VariantSpec};
 
 /// The catalogue with what the scenario changes in it.
@@ -113,6 +113,19 @@ fn model(
     let active = active
         .filter(|_| entry.parameters_billions.is_none())
         .or(Some(parameters));
+    let active_parameters = billions(
+        "active-parameters-billions",
+        entry.active_parameters_billions,
+        active,
+    )?;
+    place.key("active-parameters-billions").hold(
+        active_parameters <= parameters,
+        number(active_parameters / 1e9),
+        &format!(
+            "at most `parameters-billions`, which is {}",
+            number(parameters / 1e9)
+        ),
+    )?;
     let layers = count(
         "layers",
         bounds::LAYERS,
@@ -124,11 +137,7 @@ fn model(
         .filter(|_| entry.layers.is_none());
     Ok(Model {
         parameters,
-        active_parameters: billions(
-            "active-parameters-billions",
-            entry.active_parameters_billions,
-            active,
-        )?,
+        active_parameters,
         weight_bits: weight_bits(entry.weight_bits, known, place)?,
         layers,
         kv_layers: kv_layers.unwrap_or(layers),

@@ -347,7 +347,7 @@ fn impossible_values_are_refused_with_what_would_be_right() {
     refused(
         "duration-seconds: 120",
         "duration-seconds: 0",
-        "s.yaml: duration-seconds: is 0; expected a number above 0 and up to 31622400",
+        "s.yaml: duration-seconds: is 0; expected a number from 1 to 31622400",
     );
     refused(
         "duration-seconds: 120\n",
@@ -357,7 +357,7 @@ fn impossible_values_are_refused_with_what_would_be_right() {
     refused(
         "itl-seconds: 0.05}",
         "itl-seconds: 0.05, percentile: 99}",
-        "s.yaml: pools[0].objective.percentile: is 99; expected a number between 0 and 1",
+        "s.yaml: pools[0].objective.percentile: is 99; expected a number from 0.01 to 0.99999",
     );
     refused(
         "rate: 30",

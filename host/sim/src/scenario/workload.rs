@@ -5,6 +5,7 @@ use std::path::Path;
 use super::check::Place;
 use super::file::{GenerateEntry, LengthsEntry, PatternEntry, TraceEntry, WorkloadEntry};
 use super::{Overrides, ScenarioError, bounds};
+use crate::excerpt::number;
 use crate::generate::{Lengths, Pattern, Process, generate};
 use crate::spec::Arrival;
 use crate::trace::{self, LONGEST_SECONDS};
@@ -209,6 +210,11 @@ fn pattern(
             period_seconds,
         } => {
             let place = place.key("daily-cycle");
+            place.key("peak").hold(
+                !(peak < trough),
+                number(peak),
+                &format!("at least `trough`, which is {}", number(trough)),
+            )?;
             Pattern::DailyCycle {
                 trough: rate(&place, "trough", trough)?,
                 peak: rate(&place, "peak", peak)?,

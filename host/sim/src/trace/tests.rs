@@ -223,7 +223,7 @@ fn traces_without_a_span_of_time_are_refused() {
     );
     zero(
         format!("{BURST_GPT}5,ChatGPT,472,0,472,API log\n9,ChatGPT,472,0,472,API log\n"),
-        "each of its 2 requests failed, and failed ones are skipped",
+        "all of its requests failed (2), and failed ones are skipped",
     );
 }
 
@@ -318,6 +318,11 @@ fn foreign_text_in_messages_is_short_and_visible() {
 
 #[test]
 fn unknown_formats_name_the_known_ones() {
+    let blank = parsed("\n\n").unwrap_err();
+    assert!(
+        blank.contains("its first line is blank; expected"),
+        "{blank}"
+    );
     let error = parsed("a,b,c\n1,2,3\n").unwrap_err();
     assert!(error.starts_with("t.csv: not a trace that is known here: its first line is `a,b,c`"));
     assert!(

@@ -28,13 +28,17 @@ pub(crate) fn resolve(scenario: &Scenario, arguments: &SimulateArguments) -> Res
     Ok(scenario.resolve_noting(&overrides, &mut |note| tracing::warn!("{note}"))?)
 }
 
-/// What the run is compared with: what the command line says, else what the scenario says.
+/// What the run is compared with: what the command line says, else what the scenario says;
+/// each once.
 pub(crate) fn baselines(scenario: &Scenario, arguments: &SimulateArguments) -> Vec<Baseline> {
-    if arguments.compare.is_empty() {
-        return scenario.file.compare.clone();
-    }
+    let named: Vec<Baseline> = if arguments.compare.is_empty() {
+        scenario.file.compare.clone()
+    } else {
+        let named = arguments.compare.iter().copied();
+        named.map(Baseline::from).collect()
+    };
     let mut baselines = Vec::new();
-    for baseline in arguments.compare.iter().copied().map(Baseline::from) {
+    for baseline in named {
         if !baselines.contains(&baseline) {
             baselines.push(baseline);
         }

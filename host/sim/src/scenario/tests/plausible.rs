@@ -7,7 +7,7 @@ fn more_than_fits_a_run_is_refused() {
     refused(
         "duration-seconds: 120",
         "duration-seconds: 1e300",
-        "s.yaml: duration-seconds: is 1e300; expected a number above 0 and up to 31622400",
+        "s.yaml: duration-seconds: is 1e300; expected a number from 1 to 31622400",
     );
     refused(
         "duration-seconds: 120",
@@ -226,5 +226,21 @@ fn a_behavior_is_what_kubernetes_takes() {
         &rules("{scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 60}]}}"),
         "s.yaml: pools[0].rules.behavior.scaleDown.policies[0].value: is 0; expected a whole number \
          from 1 to 2147483647",
+    );
+}
+
+#[test]
+fn what_contradicts_its_neighbour_is_refused() {
+    refused(
+        "pools:",
+        "models: {Llama-3.1-8B: {active-parameters-billions: 100}}\npools:",
+        "s.yaml: models.Llama-3.1-8B.active-parameters-billions: is 100; expected at most \
+         `parameters-billions`, which is 8.03",
+    );
+    refused(
+        "poisson: {rate: 30}",
+        "daily-cycle: {trough: 20, peak: 2}",
+        "s.yaml: pools[0].workload.generate.arrivals[0].daily-cycle.peak: is 2; expected at least \
+         `trough`, which is 20",
     );
 }
