@@ -210,14 +210,16 @@ fn pattern(
             period_seconds,
         } => {
             let place = place.key("daily-cycle");
+            let trough = rate(&place, "trough", trough)?;
+            let peak = rate(&place, "peak", peak)?;
             place.key("peak").hold(
-                !(peak < trough),
+                peak >= trough,
                 number(peak),
                 &format!("at least `trough`, which is {}", number(trough)),
             )?;
             Pattern::DailyCycle {
-                trough: rate(&place, "trough", trough)?,
-                peak: rate(&place, "peak", peak)?,
+                trough,
+                peak,
                 period_seconds: place.within(
                     "period-seconds",
                     bounds::DURATION_SECONDS,
