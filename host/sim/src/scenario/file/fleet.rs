@@ -150,7 +150,8 @@ pub struct EngineEntry {
     pub chunked_prefill: bool,
 }
 
-/// What vLLM takes as `--kv-cache-dtype`.
+/// What vLLM takes as `--kv-cache-dtype`, as far as the size of an element is known here: 8 bits for
+/// `fp8` and its kin, else 16.
 pub(in crate::scenario) const KV_CACHE_DTYPES: [&str; 7] = [
     "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc",
 ];
