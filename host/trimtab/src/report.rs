@@ -142,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn an_objective_out_of_reach_is_on_the_page() {
+        let spec = fixture::spec();
+        let mut runs = fixture::runs(&spec);
+        runs[3].outcome.out_of_reach = vec![trimtab_sim::outcome::OutOfReach {
+            pool: "code".to_owned(),
+            wanted: 0.99,
+            attained: 0.95,
+        }];
+        let page = render(&spec, &runs, &Summary::new(&spec, &runs, 1.0)).unwrap();
+        assert!(page.contains("oracle: the objective of pool `code`, 99 % of requests"));
+    }
+
+    #[test]
     fn pools_weigh_by_their_requests() {
         let mut spec = fixture::spec();
         spec.pools[0].objective.percentile = 0.95;

@@ -23,6 +23,7 @@ pub(crate) fn section(spec: &Spec, summary: &Summary<'_>) -> Markup {
                 (tiles(run, spec))
             }
             (runs(summary))
+            @for note in summary.out_of_reach() { p .policies { (note) "." } }
             @for run in &summary.runs {
                 @if let (Some(analyzer), Some(optimizer)) = (run.analyzer, run.optimizer) {
                     p .policies {
