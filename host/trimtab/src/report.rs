@@ -3,6 +3,7 @@
 mod axis;
 mod chart;
 mod comparison;
+mod conditions;
 mod decisions;
 mod events;
 mod faults;
