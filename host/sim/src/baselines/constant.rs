@@ -5,7 +5,7 @@ use super::jobs::{self, Done};
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Inventory, Kind, cheapest, simplest};
+use crate::mix::{Inventory, Kind, Limits, cheapest, simplest};
 use crate::spec::{PoolSpec, Spec};
 
 /// Simulations that the search of one pool mostly takes.
@@ -35,7 +35,7 @@ fn search_pool(spec: &Spec, index: usize, pool: &PoolSpec, done: &Done) -> Optio
     let demand = Demand::of(&pool.arrivals, spec.duration_seconds);
     for shape in [Shape::OneKind, Shape::Mixed] {
         search::least(
-            |factor| Plan::constant(shape.counts(pool, &spec.inventory, &demand, factor)),
+            |factor| Plan::constant(shape.counts(pool, Limits::of(spec), &demand, factor)),
             &mut attempts,
             wanted,
         );
@@ -55,19 +55,13 @@ enum Shape {
 
 impl Shape {
     /// Counts by variant that carry `factor` times `demand`.
-    fn counts(
-        self,
-        pool: &PoolSpec,
-        inventory: &Inventory,
-        demand: &Demand,
-        factor: f64,
-    ) -> Vec<u32> {
+    fn counts(self, pool: &PoolSpec, limits: Limits<'_>, demand: &Demand, factor: f64) -> Vec<u32> {
         let mut counts: Vec<u32> = pool.variants.iter().map(|v| v.min_replicas).collect();
         for stage in stages(&pool.variants) {
             let kinds = Kind::of(pool, &stage, demand);
             let chosen = match self {
-                Self::Mixed => cheapest(&kinds, inventory, factor),
-                Self::OneKind => simplest(&kinds, inventory, factor),
+                Self::Mixed => cheapest(&kinds, limits, factor),
+                Self::OneKind => simplest(&kinds, limits, factor),
             };
             for (variant, count) in stage.into_iter().zip(chosen) {
                 if let Some(place) = counts.get_mut(variant) {

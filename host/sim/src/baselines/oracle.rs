@@ -7,7 +7,7 @@ use super::jobs::{self, Done};
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Kind, by_price};
+use crate::mix::{Kind, Limits, by_price};
 use crate::spec::{PoolSpec, Spec};
 use schedule::Stage;
 
@@ -170,7 +170,7 @@ fn stage<'a>(
     Some(Stage {
         kinds,
         cheapest,
-        inventory: &spec.inventory,
+        limits: Limits::of(spec),
         needs: needs.collect(),
         lead_ticks: lead.ceil() as usize,
     })

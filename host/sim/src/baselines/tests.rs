@@ -147,6 +147,30 @@ fn an_objective_out_of_reach_is_told_and_ends_in_what_comes_closest() {
 }
 
 #[test]
+fn planned_fleets_keep_within_the_budget() {
+    let budget = 11.0;
+    let spec = spec(&format!("budget-per-hour: {budget}{STEP}"));
+    for baseline in [Baseline::Static, Baseline::Oracle] {
+        let found = outcome(baseline, &spec);
+        let prices: Vec<f64> = spec.pools[0]
+            .variants
+            .iter()
+            .map(|variant| variant.cost_per_hour)
+            .collect();
+        let variants = &found.pools[0].variants;
+        let spent = (0..found.pools[0].samples.len()).map(|tick| {
+            let of_variant = variants.iter().zip(&prices);
+            of_variant
+                .map(|(variant, price)| f64::from(variant.asked[tick]) * price)
+                .sum::<f64>()
+        });
+        let most = spent.fold(0.0, f64::max);
+        assert!(most > 0.5 * budget && most <= budget, "{baseline:?} {most}");
+        assert!(!found.out_of_reach.is_empty(), "{baseline:?}");
+    }
+}
+
+#[test]
 fn what_is_met_is_not_told_to_be_out_of_reach() {
     for baseline in [Baseline::Static, Baseline::Oracle] {
         assert_eq!(outcome(baseline, &spec(STEP)).out_of_reach, []);

@@ -9,9 +9,10 @@ use super::check::Place;
 use super::file::{FaultEntry, Initial, ObjectiveEntry, PoolEntry, RulesEntry, ScenarioFile};
 use super::workload::{Arrivals, Source};
 use super::{Scenario, ScenarioError, fleet};
+use crate::allot;
 use crate::capacity::{Demand, stages};
 use crate::catalogue::Catalogue;
-use crate::mix::{Inventory, Kind, simplest};
+use crate::mix::{Inventory, Kind, Limits, simplest};
 use crate::spec::{FaultSpec, PoolSpec, Spec, Timing};
 
 /// Between the seeds of two pools: the golden ratio's bits, as splitmix64 has them.
@@ -87,6 +88,7 @@ impl Scenario {
             }
             resolved.push(pool(entry, arrivals, &catalogue, &inventory, &place)?);
         }
+        start_together(&mut resolved, file, &inventory);
         Ok(Spec {
             name: file.name.clone(),
             seed: overrides.seed.unwrap_or(file.seed),
@@ -168,6 +170,20 @@ fn pool(
         }
     }
     Ok(pool)
+}
+
+/// Pools choose their first counts alone; together they keep within GPUs and budget.
+fn start_together(pools: &mut [PoolSpec], file: &ScenarioFile, inventory: &Inventory) {
+    let chosen = file.pools.iter().map(|pool| {
+        let variants = pool.variants.iter();
+        let is_auto = |initial| !matches!(initial, Initial::Count(_));
+        variants.map(|v| is_auto(v.initial_replicas)).collect()
+    });
+    let limits = Limits {
+        inventory,
+        budget_per_hour: file.budget_per_hour,
+    };
+    allot::within(pools, limits, &chosen.collect::<Vec<_>>());
 }
 
 fn objective(entry: &ObjectiveEntry, place: &Place<'_>) -> Result<Objective, ScenarioError> {
