@@ -121,6 +121,7 @@ pub(crate) enum PolicyCommand {
     /// Call a policy once and print its answer as JSON
     ///
     /// Exits with 0 for an answer, 3 where the policy refuses, 1 for a fault or any other error.
+    /// Where the host would not take the answer, a warning says why.
     Call {
         /// `builtin:NAME`, or the path of a component
         #[arg(value_name = "REF")]
