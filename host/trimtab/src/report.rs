@@ -125,6 +125,33 @@ mod tests {
         }
     }
 
+    /// In a narrow window what is wide scrolls in a box of its own; the page itself does not.
+    #[test]
+    fn what_is_wide_scrolls_in_its_own_box() {
+        let page = page();
+        for (wide, boxes) in [
+            ("<table", &["wide", "decisions"][..]),
+            ("<svg", &["plot"][..]),
+        ] {
+            for (position, _) in page.match_indices(wide) {
+                let around = page[..position].rfind("<div class=\"").unwrap();
+                let class = page[around + 12..].split('"').next().unwrap();
+                assert!(boxes.contains(&class), "{wide} in `{class}`");
+            }
+        }
+        let style = include_str!("report/style.css");
+        for class in ["wide", "decisions", "plot"] {
+            let rule = style
+                .lines()
+                .find(|line| line.starts_with(&format!(".{class} {{")));
+            let rule = rule.unwrap();
+            assert!(
+                rule.contains("overflow: auto") || rule.contains("overflow-x: auto"),
+                "{rule}"
+            );
+        }
+    }
+
     #[test]
     fn every_pool_and_run_is_on_the_page() {
         let page = page();

@@ -94,7 +94,7 @@ fn tiles(run: &RunSummary<'_>, spec: &Spec) -> Markup {
 fn runs(summary: &Summary<'_>) -> Markup {
     let yardstick = summary.yardstick();
     html! {
-        div .wide {
+        div .wide tabindex="0" {
             table .runs {
                 thead { tr {
                     th { "Run" }
