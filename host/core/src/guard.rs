@@ -9,7 +9,7 @@ mod bounds;
 mod ceiling;
 mod evidence;
 mod mode;
-pub(crate) mod shape;
+pub mod shape;
 mod supply;
 
 /// Applies all rules in their order; `pools` are sorted by name, so that who comes first does not

@@ -15,4 +15,5 @@ pub mod snapshot;
 mod state;
 pub mod tick;
 
+pub use guard::shape;
 pub use trimtab_contract as contract;

@@ -4,13 +4,16 @@
 //! directory must be one that only this user can write to, and every entry carries an HMAC under a
 //! key that never leaves it, over the component's digest, the engine's fingerprint and the code.
 //! Whatever does not fit (torn, changed, planted, of another engine) is as if it were not there.
+//! What was not used for long is removed when something is written.
 
 mod directory;
+mod prune;
 mod seal;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use fs_err as fs;
 use wasmtime::Engine;
@@ -76,6 +79,7 @@ impl Cache {
         match opened {
             Ok(component) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
+                prune::touch(&path, now());
                 Some(component)
             }
             Err(why) => {
@@ -109,14 +113,19 @@ impl Cache {
                 self.write(&path, digest, &code)
                     .map_err(|error| error.to_string())
             });
-        if let Err(why) = stored {
-            tracing::warn!(path = %path.display(), why, "compiled policy not kept");
+        match stored {
+            Ok(()) => prune::prune(&self.directory, &path, now()),
+            Err(why) => {
+                tracing::warn!(path = %path.display(), why, "compiled policy not kept");
+            }
         }
     }
 
     /// Written aside and renamed: a reader sees the old entry or the new one, never a part.
     fn write(&self, path: &Path, digest: &[u8; 32], code: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(prune::ASIDE)
+            .tempfile_in(&self.directory)?;
         file.write_all(&self.seal.close(digest, code))?;
         file.persist(path)?;
         Ok(())
@@ -124,8 +133,16 @@ impl Cache {
 
     fn entry(&self, digest: &[u8; 32]) -> PathBuf {
         let name = format!("{}-{}", hex::encode(digest), self.seal.engine_fingerprint());
-        self.directory.join(name).with_extension("compiled")
+        self.directory.join(name).with_extension(prune::EXTENSION)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "dates files; no decision depends on it"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 #[expect(

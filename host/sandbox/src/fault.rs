@@ -15,8 +15,7 @@ const MESSAGE_BYTES: usize = 4 << 10;
 
 /// Classifies a call that failed; `denied` tells whether it was refused memory on the way.
 pub(crate) fn of_call(error: &wasmtime::Error, denied: bool, allowance: &Allowance) -> Fault {
-    let size = allowance.size;
-    let given = format!("{} variants and {} replicas", size.variants, size.replicas);
+    let given = given(allowance);
     let trap = error.downcast_ref::<Trap>();
     let (kind, what) = match trap {
         Some(Trap::OutOfFuel) => (
@@ -48,6 +47,20 @@ pub(crate) fn of_call(error: &wasmtime::Error, denied: bool, allowance: &Allowan
     Fault {
         kind,
         message: with_backtrace(what, error),
+    }
+}
+
+/// What the limits of a call were made for.
+fn given(allowance: &Allowance) -> String {
+    let size = allowance.size;
+    let (variants, replicas) = (size.variants, size.replicas);
+    let kib = size.memory_bytes.div_ceil(1024);
+    if kib == 0 {
+        format!("{variants} variants and {replicas} replicas")
+    } else {
+        format!(
+            "{variants} variants, {replicas} replicas and {kib} KiB of state, settings and knowledge"
+        )
     }
 }
 

@@ -1,5 +1,5 @@
-//! What one call may use: a base and a share for every variant and replica that it is given, so
-//! that a big pool does not fail for being big.
+//! What one call may use: a base, and a share for every variant and replica and for the state and
+//! knowledge that it is given, so that a big pool does not fail for being big.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct InputSize {
     pub variants: u64,
     pub replicas: u64,
+    /// Bytes of what the policy remembered and of what others learned, settings included.
+    pub memory_bytes: u64,
 }
 
 /// An amount that grows with the input.
@@ -17,6 +19,9 @@ pub struct Scaled {
     pub base: u64,
     pub per_variant: u64,
     pub per_replica: u64,
+    /// For each KiB of state, settings and knowledge, begun or whole.
+    #[serde(default)]
+    pub per_memory_kib: u64,
 }
 
 impl Scaled {
@@ -26,6 +31,16 @@ impl Scaled {
             base,
             per_variant,
             per_replica,
+            per_memory_kib: 0,
+        }
+    }
+
+    /// The same, and so much for each KiB of state, settings and knowledge.
+    #[must_use]
+    pub const fn per_memory_kib(self, per_memory_kib: u64) -> Self {
+        Self {
+            per_memory_kib,
+            ..self
         }
     }
 
@@ -35,13 +50,18 @@ impl Scaled {
         self.base
             .saturating_add(self.per_variant.saturating_mul(size.variants))
             .saturating_add(self.per_replica.saturating_mul(size.replicas))
+            .saturating_add(
+                self.per_memory_kib
+                    .saturating_mul(size.memory_bytes.div_ceil(KIB)),
+            )
     }
 }
 
 /// Everything that is limited in a call.
 ///
 /// The defaults leave room for a policy in an interpreted language, which executes about a hundred
-/// times the instructions of a compiled one and brings tens of megabytes of its own.
+/// times the instructions of a compiled one and brings tens of megabytes of its own. Answer and
+/// state do not grow with the state that is given: it would grow from call to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
@@ -64,9 +84,9 @@ const MIB: u64 = 1 << 20;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: Scaled::new(1_000_000_000, 2_000_000, 200_000),
-            deadline_ms: Scaled::new(5_000, 10, 1),
-            memory_bytes: Scaled::new(128 * MIB, 64 * KIB, 16 * KIB),
+            fuel: Scaled::new(1_000_000_000, 2_000_000, 200_000).per_memory_kib(2_000_000),
+            deadline_ms: Scaled::new(5_000, 10, 1).per_memory_kib(10),
+            memory_bytes: Scaled::new(128 * MIB, 64 * KIB, 16 * KIB).per_memory_kib(64 * KIB),
             result_bytes: Scaled::new(MIB, 64 * KIB, 4 * KIB),
             state_bytes: Scaled::new(256 * KIB, 16 * KIB, KIB),
         }
@@ -117,10 +137,40 @@ mod tests {
         assert_eq!(
             amount.at(InputSize {
                 variants: 3,
-                replicas: 30
+                replicas: 30,
+                memory_bytes: 0,
             }),
             160
         );
+    }
+
+    #[test]
+    fn an_amount_grows_with_what_is_remembered() {
+        let amount = Scaled::new(100, 10, 1).per_memory_kib(7);
+        let given = |memory_bytes| {
+            amount.at(InputSize {
+                memory_bytes,
+                ..InputSize::default()
+            })
+        };
+        assert_eq!(
+            [given(0), given(1), given(1024), given(1025)],
+            [100, 107, 107, 114]
+        );
+    }
+
+    #[test]
+    fn a_state_cannot_earn_itself_more_room() {
+        let limits = Limits::default();
+        let at = |memory_bytes| {
+            let size = InputSize {
+                memory_bytes,
+                ..InputSize::default()
+            };
+            Allowance::new(&limits, size)
+        };
+        assert_eq!(at(0).state_bytes, at(1 << 20).state_bytes);
+        assert!(at(0).fuel < at(1 << 20).fuel);
     }
 
     #[test]
@@ -129,7 +179,8 @@ mod tests {
         assert_eq!(
             amount.at(InputSize {
                 variants: 2,
-                replicas: 2
+                replicas: 2,
+                memory_bytes: u64::MAX,
             }),
             u64::MAX
         );

@@ -66,6 +66,7 @@ impl SandboxedAnalyzer {
         let size = InputSize {
             variants: count(pool.variants.len()),
             replicas: count(replicas.len()),
+            memory_bytes: remembered(context).saturating_add(bytes_of(knowledge)),
         };
         let state = |analysis: &Analysis| analysis.state.len();
         self.0
@@ -115,6 +116,7 @@ impl SandboxedOptimizer {
         let size = InputSize {
             variants,
             replicas: 0,
+            memory_bytes: remembered(context),
         };
         self.0
             .call((context, requests, supply), size, |plan: &Plan| {
@@ -202,6 +204,22 @@ impl Role {
         };
         Called { answer, stats }
     }
+}
+
+/// Bytes of state and settings.
+fn remembered(context: &Context) -> u64 {
+    count(context.state.len()).saturating_add(count(context.settings.len()))
+}
+
+fn bytes_of(knowledge: &[Knowledge]) -> u64 {
+    let texts =
+        |known: &Knowledge| known.model.len() + known.accelerator.len() + known.quantity.len();
+    let entries = knowledge.iter();
+    count(
+        entries
+            .map(|known| size_of::<Knowledge>() + texts(known))
+            .sum(),
+    )
 }
 
 fn count(length: usize) -> u64 {

@@ -89,6 +89,7 @@ impl<'a> Ledger<'a> {
                 pool: spec.name.clone(),
                 variants: spec.variants.iter().map(|of| variant(&of.name)).collect(),
                 samples: Vec::new(),
+                attainment: None,
             },
         }
     }
@@ -199,6 +200,7 @@ impl<'a> Ledger<'a> {
     /// Closes the books: adds this pool to the totals, and gives its series.
     pub(crate) fn close(mut self, totals: &mut Totals) -> PoolSeries {
         let mut samples = self.series.samples.iter_mut().peekable();
+        let mut of_pool = 0;
         for (fate, arrival) in self
             .fates
             .iter()
@@ -213,7 +215,7 @@ impl<'a> Ledger<'a> {
             totals.requests.served += u64::from(fate.finished.is_some());
             totals.requests.dropped += u64::from(fate.dropped);
             totals.requests.unfinished += u64::from(!ended);
-            totals.met += u64::from(met);
+            of_pool += u64::from(met);
             while samples
                 .next_if(|sample| sample.at_seconds < arrival.at_seconds)
                 .is_some()
@@ -223,6 +225,8 @@ impl<'a> Ledger<'a> {
                 sample.missed += u64::from(!met);
             }
         }
+        totals.met += of_pool;
+        self.series.attainment = (self.arrived > 0).then(|| of_pool as f64 / self.arrived as f64);
         self.series
     }
 }

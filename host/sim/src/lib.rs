@@ -1,5 +1,6 @@
 //! A simulated fleet that serves request traces, driven by the same engine as a real one.
 
+mod allot;
 pub mod baselines;
 pub mod capacity;
 pub mod catalogue;

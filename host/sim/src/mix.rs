@@ -3,7 +3,7 @@
 use trimtab_contract::Objective;
 
 use crate::capacity::{Demand, share};
-use crate::spec::PoolSpec;
+use crate::spec::{PoolSpec, Spec};
 
 /// One kind of replica.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +61,46 @@ impl Kind {
 /// of them.
 pub type Inventory = Option<Vec<(String, u32)>>;
 
+/// What all replicas together keep within.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    pub inventory: &'a Inventory,
+    /// `None` where there is no budget.
+    pub budget_per_hour: Option<f64>,
+}
+
+impl<'a> Limits<'a> {
+    #[must_use]
+    pub fn of(spec: &'a Spec) -> Self {
+        Self {
+            inventory: &spec.inventory,
+            budget_per_hour: spec.budget_per_hour,
+        }
+    }
+
+    #[must_use]
+    pub fn affords(&self, cost_per_hour: f64) -> bool {
+        self.budget_per_hour
+            .is_none_or(|budget| cost_per_hour <= budget + 1e-9)
+    }
+}
+
+impl<'a> From<&'a Inventory> for Limits<'a> {
+    fn from(inventory: &'a Inventory) -> Self {
+        Self {
+            inventory,
+            budget_per_hour: None,
+        }
+    }
+}
+
 /// The least-cost counts that carry `load`; the most that there can be where nothing does.
 ///
 /// Depth first over the kinds in order of cost per share, with what the rest would cost at the
 /// next kind's price as the bound: exact, and quick for the few kinds that a pool has.
 #[must_use]
-pub fn cheapest(kinds: &[Kind], inventory: &Inventory, load: f64) -> Vec<u32> {
+pub fn cheapest<'a>(kinds: &[Kind], limits: impl Into<Limits<'a>>, load: f64) -> Vec<u32> {
+    let limits = limits.into();
     let mut search = Search {
         kinds,
         order: by_price(kinds),
@@ -81,16 +115,17 @@ pub fn cheapest(kinds: &[Kind], inventory: &Inventory, load: f64) -> Vec<u32> {
         .iter()
         .map(|kind| f64::from(kind.min) * kind.share)
         .sum();
-    search.descend(0, cost, load - carried, inventory);
+    search.descend(0, cost, load - carried, &limits);
     search
         .best
-        .map_or_else(|| simplest(kinds, inventory, load), |(_, counts)| counts)
+        .map_or_else(|| simplest(kinds, limits, load), |(_, counts)| counts)
 }
 
 /// Counts that carry `load`, of the kind that is cheapest per capacity; of the next one where
 /// that one has no more; the most that there can be where nothing carries it.
 #[must_use]
-pub fn simplest(kinds: &[Kind], inventory: &Inventory, load: f64) -> Vec<u32> {
+pub fn simplest<'a>(kinds: &[Kind], limits: impl Into<Limits<'a>>, load: f64) -> Vec<u32> {
+    let limits = limits.into();
     let mut counts: Vec<u32> = kinds.iter().map(|kind| kind.min).collect();
     for position in by_price(kinds) {
         let carried: f64 = kinds
@@ -98,7 +133,7 @@ pub fn simplest(kinds: &[Kind], inventory: &Inventory, load: f64) -> Vec<u32> {
             .zip(&counts)
             .map(|(kind, count)| f64::from(*count) * kind.share)
             .sum();
-        let limit = most(kinds, &counts, inventory, position);
+        let limit = most(kinds, &counts, &limits, position);
         if let Some((kind, count)) = kinds.get(position).zip(counts.get_mut(position)) {
             *count = count
                 .saturating_add(needed(kind, load - carried))
@@ -126,29 +161,36 @@ fn needed(kind: &Kind, load: f64) -> u32 {
     (load / kind.share - 1e-9).ceil().max(0.0) as u32
 }
 
-/// The most that the kind at `position` may have beside the others.
-fn most(kinds: &[Kind], counts: &[u32], inventory: &Inventory, position: usize) -> u32 {
+/// The most that the kind at `position` may have beside the others; its minimum wins.
+fn most(kinds: &[Kind], counts: &[u32], limits: &Limits<'_>, position: usize) -> u32 {
     let Some(kind) = kinds.get(position) else {
         return 0;
     };
-    let Some(inventory) = inventory else {
-        return kind.max;
+    let others = || {
+        let all = kinds.iter().zip(counts).enumerate();
+        all.filter(|(other, _)| *other != position)
+            .map(|(_, other)| other)
     };
-    let total: u32 = inventory
-        .iter()
-        .filter(|(name, _)| *name == kind.accelerator)
-        .map(|(_, gpus)| *gpus)
-        .sum();
-    let used: u32 = kinds
-        .iter()
-        .zip(counts)
-        .enumerate()
-        .filter(|(other, (sharer, _))| *other != position && sharer.accelerator == kind.accelerator)
-        .map(|(_, (sharer, count))| sharer.gpus * count)
-        .sum();
-    kind.max
-        .min(total.saturating_sub(used) / kind.gpus.max(1))
-        .max(kind.min)
+    let mut most = kind.max;
+    if let Some(inventory) = limits.inventory {
+        let total: u32 = inventory
+            .iter()
+            .filter(|(name, _)| *name == kind.accelerator)
+            .map(|(_, gpus)| *gpus)
+            .sum();
+        let used: u32 = others()
+            .filter(|(sharer, _)| sharer.accelerator == kind.accelerator)
+            .map(|(sharer, count)| sharer.gpus * count)
+            .sum();
+        most = most.min(total.saturating_sub(used) / kind.gpus.max(1));
+    }
+    if let Some(budget) = limits.budget_per_hour.filter(|_| kind.cost > 0.0) {
+        let spent: f64 = others()
+            .map(|(other, count)| other.cost * f64::from(*count))
+            .sum();
+        most = most.min(((budget - spent) / kind.cost + 1e-9).max(0.0) as u32);
+    }
+    most.max(kind.min)
 }
 
 struct Search<'a> {
@@ -160,7 +202,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Tries every count of the kind at `depth` that may still lead to less than the best cost.
-    fn descend(&mut self, depth: usize, cost: f64, load: f64, inventory: &Inventory) {
+    fn descend(&mut self, depth: usize, cost: f64, load: f64, limits: &Limits<'_>) {
         if load <= 1e-9 {
             if self
                 .best
@@ -179,7 +221,7 @@ impl Search<'_> {
             return;
         };
         let next = self.order.get(depth + 1).and_then(|next| kinds.get(*next));
-        let limit = most(kinds, &self.counts, inventory, position).saturating_sub(kind.min);
+        let limit = most(kinds, &self.counts, limits, position).saturating_sub(kind.min);
         for extra in (0..=needed(kind, load).min(limit)).rev() {
             let cost = cost + f64::from(extra) * kind.cost;
             let load = load - f64::from(extra) * kind.share;
@@ -197,7 +239,7 @@ impl Search<'_> {
                 continue;
             }
             self.set(position, kind.min + extra);
-            self.descend(depth + 1, cost, load, inventory);
+            self.descend(depth + 1, cost, load, limits);
             self.set(position, kind.min);
         }
     }
@@ -245,6 +287,21 @@ mod tests {
         assert_eq!(simplest(&kinds, &inventory, 25.0), [2, 3]);
         assert_eq!(cheapest(&kinds, &inventory, 1e6), [2, 9]);
         assert_eq!(cheapest(&kinds, &Some(Vec::new()), 1.0), [0, 0]);
+    }
+
+    #[test]
+    fn a_budget_is_kept_within_but_for_minimums() {
+        let kinds = [kind(4.5, 10.0, 0, 9), kind(1.9, 2.0, 0, 9)];
+        let within = |budget| Limits {
+            inventory: &None,
+            budget_per_hour: Some(budget),
+        };
+        assert_eq!(cheapest(&kinds, within(13.5), 25.0), [3, 0]);
+        assert_eq!(cheapest(&kinds, within(12.0), 25.0), [2, 1]);
+        assert_eq!(simplest(&kinds, within(12.0), 25.0), [2, 1]);
+        assert_eq!(cheapest(&kinds, within(0.0), 25.0), [0, 0]);
+        let least = [kind(4.5, 10.0, 2, 9), kind(1.9, 2.0, 1, 9)];
+        assert_eq!(simplest(&least, within(5.0), 99.0), [2, 1]);
     }
 
     #[test]

@@ -23,8 +23,19 @@ pub struct Outcome {
     pub ticks: u64,
     pub policy_faults: u64,
     pub pools: Vec<PoolSeries>,
+    /// Objectives that a search for a plan did not meet; empty for runs that nobody searched for.
+    pub out_of_reach: Vec<OutOfReach>,
     /// One for each pool and tick, in order of time; empty for baselines.
     pub decisions: Vec<PoolDecision>,
+}
+
+/// A pool's objective that no plan found meets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutOfReach {
+    pub pool: String,
+    /// Shares of the pool's requests: what the objective wants, and what the plan attained.
+    pub wanted: f64,
+    pub attained: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,6 +60,8 @@ pub struct PoolSeries {
     pub pool: String,
     pub variants: Vec<VariantSeries>,
     pub samples: Vec<PoolSample>,
+    /// As [`Outcome::attainment`], of this pool.
+    pub attainment: Option<f64>,
 }
 
 /// What a pool was like in the tick's interval that ends at `at_seconds`.

@@ -169,6 +169,7 @@ impl<'a> Simulation<'a> {
             ticks: self.ticks,
             policy_faults: self.decisions.iter().map(faults_of).sum(),
             pools,
+            out_of_reach: Vec::new(),
             decisions: self.decisions,
         }
     }

@@ -64,8 +64,8 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] where there is no such scenario, or it is not of the format.
     pub fn open(reference: &str) -> Result<Self, ScenarioError> {
-        if let Some((name, text)) = NAMED.iter().find(|(name, _)| *name == reference) {
-            return Self::parse(name, text, Path::new(""));
+        if let Some(text) = Self::text(reference) {
+            return Self::parse(reference, text, Path::new(""));
         }
         let path = Path::new(reference);
         let text = fs_err::read_to_string(path).map_err(|source| {
@@ -87,6 +87,15 @@ impl Scenario {
     /// Of the built-in scenarios.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMED.iter().map(|(name, _)| *name)
+    }
+
+    /// The YAML of the built-in scenario with this name.
+    #[must_use]
+    pub fn text(name: &str) -> Option<&'static str> {
+        let mut named = NAMED.iter();
+        named
+            .find(|(known, _)| *known == name)
+            .map(|(_, text)| *text)
     }
 
     /// From YAML. `name` is what errors call it; relative paths start at `directory`.

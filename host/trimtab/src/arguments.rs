@@ -72,7 +72,7 @@ pub(crate) struct SimulateArguments {
     /// Optimizer of every pool: `builtin:NAME`, or the path of a component
     #[arg(long, value_name = "REF")]
     pub(crate) optimizer: Option<Reference>,
-    /// Baselines to run beside it, on the same arrivals
+    /// Baselines to run beside it, on the same arrivals [default: those that the scenario names]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) compare: Vec<Baseline>,
     /// Seed of everything random
@@ -95,13 +95,19 @@ pub(crate) enum Baseline {
     Hpa,
     /// Perfect foresight
     Oracle,
+    /// Nothing, whatever the scenario names
+    None,
 }
 
-/// Show the scenario that is built in, to start one's own from
+/// Show the scenarios that are built in, to start one's own from
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScenarioCommand {
-    /// Print the built-in scenario as YAML
-    Print,
+    /// Print a built-in scenario as YAML
+    Print {
+        /// `built-in`, which runs without arguments, or `day`
+        #[arg(default_value = "built-in")]
+        name: String,
+    },
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -121,6 +127,7 @@ pub(crate) enum PolicyCommand {
     /// Call a policy once and print its answer as JSON
     ///
     /// Exits with 0 for an answer, 3 where the policy refuses, 1 for a fault or any other error.
+    /// Where the host would not take the answer, a warning says why.
     Call {
         /// `builtin:NAME`, or the path of a component
         #[arg(value_name = "REF")]

@@ -214,6 +214,7 @@ fn outcome(spec: &Spec, surplus: f64) -> Outcome {
         ticks: u64::from(TICKS),
         policy_faults: 1,
         pools,
+        out_of_reach: Vec::new(),
         decisions: Vec::new(),
     }
 }
@@ -240,6 +241,7 @@ fn series(pool: &PoolSpec, surplus: f64) -> PoolSeries {
         pool: pool.name.clone(),
         variants: variants.collect(),
         samples,
+        attainment: Some(0.9937),
     }
 }
 

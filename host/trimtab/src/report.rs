@@ -3,6 +3,7 @@
 mod axis;
 mod chart;
 mod comparison;
+mod conditions;
 mod decisions;
 mod events;
 mod faults;
@@ -124,6 +125,33 @@ mod tests {
         }
     }
 
+    /// In a narrow window what is wide scrolls in a box of its own; the page itself does not.
+    #[test]
+    fn what_is_wide_scrolls_in_its_own_box() {
+        let page = page();
+        for (wide, boxes) in [
+            ("<table", &["wide", "decisions"][..]),
+            ("<svg", &["plot"][..]),
+        ] {
+            for (position, _) in page.match_indices(wide) {
+                let around = page[..position].rfind("<div class=\"").unwrap();
+                let class = page[around + 12..].split('"').next().unwrap();
+                assert!(boxes.contains(&class), "{wide} in `{class}`");
+            }
+        }
+        let style = include_str!("report/style.css");
+        for class in ["wide", "decisions", "plot"] {
+            let rule = style
+                .lines()
+                .find(|line| line.starts_with(&format!(".{class} {{")));
+            let rule = rule.unwrap();
+            assert!(
+                rule.contains("overflow: auto") || rule.contains("overflow-x: auto"),
+                "{rule}"
+            );
+        }
+    }
+
     #[test]
     fn every_pool_and_run_is_on_the_page() {
         let page = page();
@@ -139,6 +167,19 @@ mod tests {
         }
         // Six plots for each pool, and four of the whole fleet.
         assert_eq!(page.matches("<svg").count(), 6 * spec.pools.len() + 4);
+    }
+
+    #[test]
+    fn an_objective_out_of_reach_is_on_the_page() {
+        let spec = fixture::spec();
+        let mut runs = fixture::runs(&spec);
+        runs[3].outcome.out_of_reach = vec![trimtab_sim::outcome::OutOfReach {
+            pool: "code".to_owned(),
+            wanted: 0.99,
+            attained: 0.95,
+        }];
+        let page = render(&spec, &runs, &Summary::new(&spec, &runs, 1.0)).unwrap();
+        assert!(page.contains("oracle: the objective of pool `code`, 99 % of requests"));
     }
 
     #[test]

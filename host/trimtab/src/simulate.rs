@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &SimulateArguments, cache: &CacheArguments) -> Resu
     let decider = Decider::load(&sandbox, &scenario, arguments)?;
     // Before the runs: whoever waits for them must not learn only then that it was for nothing.
     fs_err::create_dir_all(&arguments.out).context("output directory cannot be made")?;
-    let baselines = scenario::baselines(&scenario, arguments);
+    let baselines = scenario::baselines(&scenario.file.compare, &arguments.compare)?;
     let runs = runs::all(&spec, &decider, &baselines, &Bars::new())?;
     let summary = Summary::new(&spec, &runs, start.elapsed().as_secs_f64());
     files::write(&arguments.out, &spec, &runs, &summary)?;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use trimtab_contract::Descriptor;
 use trimtab_core::policies::Digest;
-use trimtab_sim::outcome::{Outcome, Percentiles, RequestCounts};
+use trimtab_sim::outcome::{OutOfReach, Outcome, Percentiles, RequestCounts};
 use trimtab_sim::spec::Spec;
+
+use crate::figures;
 
 /// A run that is over.
 pub(crate) struct Run {
@@ -73,6 +75,9 @@ pub(crate) struct RunSummary<'a> {
     pub(crate) replica_changes: u64,
     pub(crate) ticks: u64,
     pub(crate) policy_faults: u64,
+    /// For the table and the report.
+    #[serde(skip)]
+    pub(crate) out_of_reach: &'a [OutOfReach],
 }
 
 impl<'a> Summary<'a> {
@@ -96,6 +101,24 @@ impl<'a> Summary<'a> {
             .find(|run| run.name == "oracle")
             .or_else(|| self.runs.first())
     }
+
+    /// A sentence for each objective that a baseline could not meet: its cost is then no yardstick
+    /// for meeting it.
+    pub(crate) fn out_of_reach(&self) -> Vec<String> {
+        let runs = self.runs.iter();
+        let missed = runs.flat_map(|run| run.out_of_reach.iter().map(move |of| (run.name, of)));
+        missed
+            .map(|(name, missed)| {
+                format!(
+                    "{name}: the objective of pool `{}`, {} % of requests, is out of reach; the \
+                     cheapest fleet found near the best attains {}",
+                    missed.pool,
+                    figures::percentile(missed.wanted),
+                    figures::share(Some(missed.attained))
+                )
+            })
+            .collect()
+    }
 }
 
 impl<'a> RunSummary<'a> {
@@ -114,6 +137,7 @@ impl<'a> RunSummary<'a> {
             replica_changes: outcome.replica_changes,
             ticks: outcome.ticks,
             policy_faults: outcome.policy_faults,
+            out_of_reach: &outcome.out_of_reach,
         }
     }
 

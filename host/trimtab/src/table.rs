@@ -1,4 +1,4 @@
-//! The summary as a table for the terminal: a row for each run.
+//! The summary as a table for the terminal: a row for each run, and what must be known to read it.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
@@ -31,7 +31,12 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     for run in &summary.runs {
         table.add_row(row(run, yardstick));
     }
-    table.to_string()
+    let mut text = table.to_string();
+    for note in summary.out_of_reach() {
+        text.push_str("\n ");
+        text.push_str(&note);
+    }
+    text
 }
 
 fn row(run: &RunSummary<'_>, yardstick: Option<&RunSummary<'_>>) -> [String; 10] {
@@ -57,6 +62,24 @@ fn row(run: &RunSummary<'_>, yardstick: Option<&RunSummary<'_>>) -> [String; 10]
 mod tests {
     use super::*;
     use crate::fixture;
+    use trimtab_sim::outcome::OutOfReach;
+
+    #[test]
+    fn a_baseline_that_cannot_meet_the_objective_is_named_under_the_table() {
+        let spec = fixture::spec();
+        let mut runs = fixture::runs(&spec);
+        assert!(!render(&Summary::new(&spec, &runs, 0.0)).contains("out of reach"));
+        runs[1].outcome.out_of_reach = vec![OutOfReach {
+            pool: "chat".to_owned(),
+            wanted: 0.99,
+            attained: 0.9597,
+        }];
+        let table = render(&Summary::new(&spec, &runs, 0.0));
+        let note = table.lines().last().unwrap();
+        for part in ["static:", "`chat`", "99 %", "95.97 %"] {
+            assert!(note.contains(part), "{note}");
+        }
+    }
 
     #[test]
     fn every_run_has_its_row() {

@@ -1,6 +1,6 @@
 //! Calls that misbehave at run time. After each, the same policy and the host are well.
 
-use trimtab_contract::{Limits as Supply, Refusal, Request};
+use trimtab_contract::{Knowledge, KnowledgeSource, Limits as Supply, Refusal, Request};
 use trimtab_core::policies::{CallError, FaultKind};
 use trimtab_sandbox::{Limits, Policy, Sandbox, SandboxConfig, Scaled};
 
@@ -200,6 +200,36 @@ fn a_bigger_pool_has_a_bigger_budget() {
     assert_eq!(small.kind, FaultKind::OutOfFuel);
     let big = analyze_pool(&policy, &settings, &pool(1), &replicas(300));
     assert!(big.answer.is_ok(), "{:?}", big.answer);
+}
+
+#[test]
+fn what_is_remembered_or_learned_brings_its_own_budget() {
+    let policy = with_limits(Limits {
+        fuel: Scaled::new(60_000, 0, 0).per_memory_kib(20_000),
+        ..Limits::default()
+    });
+    let analyzer = policy.sandboxed_analyzer().unwrap();
+    let call = |state: usize, learned: usize| {
+        let mut context = context(&behaviour("work", 100_000));
+        context.state = vec![9; state];
+        let known = Knowledge {
+            model: "llama-8b".to_owned(),
+            accelerator: "H100".to_owned(),
+            gpus_per_replica: 1,
+            engine: None,
+            quantity: "iteration-base-seconds".to_owned(),
+            value: 0.006,
+            source: KnowledgeSource::Live,
+            learned_at: 0,
+        };
+        let knowledge = vec![known; learned];
+        analyzer.call(&context, &pool(1), &replicas(1), &knowledge)
+    };
+    assert_eq!(fault(call(0, 0)).kind, FaultKind::OutOfFuel);
+    for (state, learned) in [(100_000, 0), (0, 1_000)] {
+        let called = call(state, learned);
+        assert!(called.answer.is_ok(), "{:?}", called.answer);
+    }
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! First rule: an answer that the contract does not allow is a fault of the policy, as a whole.
+//!
+//! Public, so that whoever calls a policy by hand learns what the guard would say.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +18,14 @@ const MOST_NOTES: usize = 1024;
 /// Most values that one analysis may teach about each variant.
 const MOST_LEARNED_PER_VARIANT: usize = 64;
 
-type Check = Result<(), CallError>;
+/// What a check comes to.
+pub type Check = Result<(), CallError>;
 
+/// Holds an analysis of `pool` to the contract.
+///
 /// # Errors
 /// A fault that names the first thing wrong.
-pub(crate) fn check_analysis(analysis: &Analysis, pool: &Pool) -> Check {
+pub fn check_analysis(analysis: &Analysis, pool: &Pool) -> Check {
     let mut roles = BTreeSet::new();
     for stage in &analysis.stages {
         if !roles.insert(stage.role) {
@@ -128,11 +133,12 @@ fn check_learned(learned: &Knowledge, pool: &Pool) -> Check {
     )))
 }
 
-/// `plausible` has the largest believable count for each request.
+/// Holds a plan for `requests` to the contract. `plausible` has the largest believable count for
+/// each request.
 ///
 /// # Errors
 /// A fault that names the first thing wrong.
-pub(crate) fn check_plan(plan: &Plan, requests: &[Request], plausible: &[u32]) -> Check {
+pub fn check_plan(plan: &Plan, requests: &[Request], plausible: &[u32]) -> Check {
     let mut planned: Vec<Vec<bool>> = requests
         .iter()
         .map(|request| vec![false; request.pool.variants.len()])

@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Config;
@@ -328,4 +329,88 @@ fn a_key_of_another_length_is_refused() {
     ));
     fs::remove_file(&key).unwrap();
     fixture.open();
+}
+
+/// Makes a file that was last used so long ago, and tells whether it is there after a write.
+fn stays_after_a_write(fixture: &Fixture, name: &str, unused: Duration) -> bool {
+    let cache = fixture.open();
+    let path = fixture.directory().join(name);
+    fs::write(&path, "old").unwrap();
+    prune::touch(&path, now() - unused);
+    cache.store(&fixture.digest, &fixture.component);
+    assert!(cache.entry(&fixture.digest).is_file());
+    path.exists()
+}
+
+#[test]
+fn what_was_not_used_for_a_month_is_removed() {
+    let fixture = Fixture::new();
+    let day = Duration::from_secs(24 * 3600);
+    assert!(stays_after_a_write(&fixture, "a.compiled", 29 * day));
+    assert!(!stays_after_a_write(&fixture, "b.compiled", 31 * day));
+    // What a process that died left is of no use to anybody; what a live one writes is.
+    let aside = format!("{}x", prune::ASIDE);
+    assert!(stays_after_a_write(&fixture, &aside, day / 2));
+    assert!(!stays_after_a_write(&fixture, &aside, 2 * day));
+    // Files that are not entries are not touched.
+    assert!(stays_after_a_write(&fixture, "notes.txt", 400 * day));
+    prune::touch(&fixture.directory().join("key"), now() - 400 * day);
+    fixture.filled();
+    assert!(fixture.directory().join("key").is_file());
+}
+
+#[test]
+fn of_too_many_entries_those_used_last_stay() {
+    let fixture = Fixture::new();
+    let cache = fixture.open();
+    let path = |minutes: usize| fixture.directory().join(format!("{minutes}.compiled"));
+    for minutes in 0..prune::MOST_ENTRIES + 5 {
+        fs::write(path(minutes), "old").unwrap();
+        prune::touch(
+            &path(minutes),
+            now() - Duration::from_secs(60) * minutes as u32,
+        );
+    }
+    cache.store(&fixture.digest, &fixture.component);
+    let stays = |minutes| path(minutes).exists();
+    assert!((0..prune::MOST_ENTRIES - 1).all(stays));
+    assert!(!(prune::MOST_ENTRIES - 1..prune::MOST_ENTRIES + 5).any(stays));
+    assert!(cache.entry(&fixture.digest).is_file());
+}
+
+#[test]
+fn reading_an_entry_is_a_use() {
+    let fixture = Fixture::new();
+    let (cache, entry) = fixture.filled();
+    prune::touch(&entry, now() - 2 * prune::UNUSED);
+    assert!(cache.load(&fixture.engine, &fixture.digest).is_some());
+    cache.store(&[7; 32], &fixture.component);
+    assert!(entry.is_file());
+}
+
+#[test]
+fn processes_that_write_at_once_do_not_hinder_each_other() {
+    let fixture = Fixture::new();
+    let day = Duration::from_secs(24 * 3600);
+    let cache = fixture.open();
+    for number in 0..50 {
+        let path = fixture.directory().join(format!("{number}.compiled"));
+        fs::write(&path, "old").unwrap();
+        prune::touch(&path, now() - 40 * day);
+    }
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let (fixture, cache) = (&fixture, fixture.open());
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    cache.store(&[writer; 32], &fixture.component);
+                    assert!(cache.load(&fixture.engine, &[writer; 32]).is_some());
+                }
+            });
+        }
+    });
+    let entries = fs::read_dir(fixture.directory()).unwrap().flatten();
+    let entries = entries.filter(|file| file.path().extension().is_some());
+    assert_eq!(entries.count(), 4);
+    drop(cache);
 }

@@ -1,51 +1,47 @@
 //! The cheapest fleet of constant size that meets the objective.
 
-use super::attempt::{Attempt, Trial};
+use super::attempt::{Attempt, Attempts, Trial};
 use super::jobs::{self, Done};
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Inventory, Kind, cheapest, simplest};
+use crate::mix::{Inventory, Kind, Limits, cheapest, simplest};
 use crate::spec::{PoolSpec, Spec};
 
 /// Simulations that the search of one pool mostly takes.
 const EXPECTED_SIMULATIONS: usize = 24;
 
-/// One plan for each pool.
-pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
-    let pools: Vec<usize> = (0..spec.pools.len()).collect();
+/// One fleet for each pool, with how it did alone.
+pub(super) fn search(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Option<Attempt>> {
+    let pools: Vec<(usize, &PoolSpec)> = spec.pools.iter().enumerate().collect();
     let expected = EXPECTED_SIMULATIONS * pools.len();
-    jobs::all(&pools, expected, progress, |pool, done| {
-        plan(spec, *pool, done)
+    jobs::all(&pools, expected, progress, |(index, pool), done| {
+        search_pool(spec, *index, pool, done)
     })
 }
 
 /// From fleets of one kind and from mixed ones that the closed form finds equally sufficient, the
 /// cheaper that does suffice; and from there down as long as a replica can be left out, or
 /// exchanged for cheaper ones.
-fn plan(spec: &Spec, index: usize, done: &Done) -> Plan {
-    let Some(pool) = spec.pools.get(index) else {
-        return Plan::constant(Vec::new());
-    };
+fn search_pool(spec: &Spec, index: usize, pool: &PoolSpec, done: &Done) -> Option<Attempt> {
     let mut trial = Trial::new(spec, index);
-    let mut attempt = |plan| {
+    let mut attempts = Attempts::new(|plan| {
         let attempt = trial.run(plan);
         // Nobody listens any more only when the whole search is given up.
         let _ = done.send(());
         attempt
-    };
-    let demand = Demand::of(&pool.arrivals, spec.duration_seconds);
-    let by_shape = [Shape::OneKind, Shape::Mixed].map(|shape| {
-        search::least(
-            |factor| Plan::constant(shape.counts(pool, &spec.inventory, &demand, factor)),
-            &mut attempt,
-        )
     });
-    let start = by_shape.into_iter().min_by(|one, other| one.order(other));
-    start.map_or_else(
-        || Plan::constant(Vec::new()),
-        |start| descend(start, pool, spec, attempt),
-    )
+    let wanted = pool.objective.percentile;
+    let demand = Demand::of(&pool.arrivals, spec.duration_seconds);
+    for shape in [Shape::OneKind, Shape::Mixed] {
+        search::least(
+            |factor| Plan::constant(shape.counts(pool, Limits::of(spec), &demand, factor)),
+            &mut attempts,
+            wanted,
+        );
+    }
+    descend(pool, spec, &mut attempts);
+    attempts.choose(wanted).cloned()
 }
 
 /// How counts are chosen among kinds of replica.
@@ -59,19 +55,13 @@ enum Shape {
 
 impl Shape {
     /// Counts by variant that carry `factor` times `demand`.
-    fn counts(
-        self,
-        pool: &PoolSpec,
-        inventory: &Inventory,
-        demand: &Demand,
-        factor: f64,
-    ) -> Vec<u32> {
+    fn counts(self, pool: &PoolSpec, limits: Limits<'_>, demand: &Demand, factor: f64) -> Vec<u32> {
         let mut counts: Vec<u32> = pool.variants.iter().map(|v| v.min_replicas).collect();
         for stage in stages(&pool.variants) {
             let kinds = Kind::of(pool, &stage, demand);
             let chosen = match self {
-                Self::Mixed => cheapest(&kinds, inventory, factor),
-                Self::OneKind => simplest(&kinds, inventory, factor),
+                Self::Mixed => cheapest(&kinds, limits, factor),
+                Self::OneKind => simplest(&kinds, limits, factor),
             };
             for (variant, count) in stage.into_iter().zip(chosen) {
                 if let Some(place) = counts.get_mut(variant) {
@@ -83,26 +73,17 @@ impl Shape {
     }
 }
 
-/// Takes the cheapest neighbour that meets, until none does.
-fn descend(
-    start: Attempt,
-    pool: &PoolSpec,
-    spec: &Spec,
-    mut attempt: impl FnMut(Plan) -> Attempt,
-) -> Plan {
-    let mut best = start;
-    while best.met {
-        let counts = best.plan.counts.first().cloned().unwrap_or_default();
-        let tried = neighbours(&counts, pool, &spec.inventory).into_iter();
-        let better = tried
-            .map(|counts| attempt(Plan::constant(counts)))
-            .find(|tried| tried.met);
-        match better {
-            Some(better) => best = better,
-            None => break,
-        }
+/// Takes the cheapest neighbour that is good enough, until none is.
+fn descend<S: FnMut(Plan) -> Attempt>(pool: &PoolSpec, spec: &Spec, attempts: &mut Attempts<S>) {
+    let wanted = pool.objective.percentile;
+    let start = attempts.choose(wanted).map(|best| best.plan.clone());
+    let mut counts = start.and_then(|plan| plan.counts.into_iter().next());
+    while let Some(from) = counts {
+        let goal = attempts.goal(wanted);
+        counts = neighbours(&from, pool, &spec.inventory)
+            .into_iter()
+            .find(|counts| attempts.attain(Plan::constant(counts.clone())) >= goal);
     }
-    best.plan
 }
 
 /// Fleets with one replica less, or one exchanged for as many cheaper ones of the same stage as

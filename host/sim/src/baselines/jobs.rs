@@ -6,9 +6,6 @@ use std::thread;
 
 use rayon::prelude::*;
 
-/// Of a baseline's progress, the share that its search is.
-pub(super) const SEARCH_SHARE: f64 = 0.9;
-
 /// Tells that one simulation is done.
 pub(super) type Done = mpsc::Sender<()>;
 
@@ -36,7 +33,7 @@ pub(super) fn all<J: Sync, A: Send>(
         let mut left = 1.0;
         for () in finished {
             left *= 1.0 - 2.0 / expected.max(2) as f64;
-            progress(SEARCH_SHARE * (1.0 - left));
+            progress(1.0 - left);
         }
         answers
             .join()

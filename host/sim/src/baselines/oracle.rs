@@ -2,12 +2,12 @@
 
 mod schedule;
 
-use super::attempt::{Attempt, Trial};
+use super::attempt::{Attempt, Attempts, Trial, choose};
 use super::jobs::{self, Done};
 use super::plan::Plan;
 use super::search;
 use crate::capacity::{Demand, stages};
-use crate::mix::{Kind, by_price};
+use crate::mix::{Kind, Limits, by_price};
 use crate::spec::{PoolSpec, Spec};
 use schedule::Stage;
 
@@ -24,8 +24,8 @@ struct Way {
     smoothing_seconds: f64,
 }
 
-/// One plan for each pool: of all ways to plan, the cheapest that meets the objective.
-pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
+/// What all ways to plan came to, pool by pool.
+pub(super) fn search(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Vec<Attempt>> {
     let ways: Vec<Way> = (0..spec.pools.len())
         .flat_map(|pool| {
             SMOOTHING_SECONDS.map(|smoothing_seconds| Way {
@@ -35,36 +35,53 @@ pub(super) fn plans(spec: &Spec, progress: &mut dyn FnMut(f64)) -> Vec<Plan> {
         })
         .collect();
     let expected = EXPECTED_SIMULATIONS * ways.len();
-    let attempts = jobs::all(&ways, expected, progress, |way, done| {
+    let found = jobs::all(&ways, expected, progress, |way, done| {
         way.search(spec, done)
     });
-    (0..spec.pools.len())
-        .map(|pool| {
-            let of_pool = ways
-                .iter()
-                .zip(&attempts)
-                .filter(|(way, _)| way.pool == pool);
-            let best = of_pool
-                .map(|(_, attempt)| attempt)
-                .min_by(|one, other| one.order(other));
-            best.map_or_else(|| Plan::constant(Vec::new()), |best| best.plan.clone())
+    let mut by_pool = vec![Vec::new(); spec.pools.len()];
+    for (way, attempts) in ways.iter().zip(found) {
+        if let Some(of_pool) = by_pool.get_mut(way.pool) {
+            of_pool.extend(attempts);
+        }
+    }
+    by_pool
+}
+
+/// One plan for each pool: the cheapest of what was tried that is good enough, the constant fleet
+/// among it.
+pub(super) fn plans(
+    spec: &Spec,
+    tried: &[Vec<Attempt>],
+    constant: &[Option<Attempt>],
+) -> Vec<Plan> {
+    let pools = spec.pools.iter().zip(tried.iter().zip(constant));
+    pools
+        .map(|(pool, (tried, constant))| {
+            let best = choose(tried.iter().chain(constant), pool.objective.percentile);
+            Plan::of(best)
         })
         .collect()
 }
 
 impl Way {
-    fn search(&self, spec: &Spec, done: &Done) -> Attempt {
+    fn search(&self, spec: &Spec, done: &Done) -> Vec<Attempt> {
+        let Some(pool) = spec.pools.get(self.pool) else {
+            return Vec::new();
+        };
         let mut trial = Trial::new(spec, self.pool);
+        let mut attempts = Attempts::new(|plan| {
+            let attempt = trial.run(plan);
+            // Nobody listens any more only when the whole search is given up.
+            let _ = done.send(());
+            attempt
+        });
         let demands = self.demands(spec);
         search::least(
             |factor| self.plan(spec, &demands, factor),
-            |plan| {
-                let attempt = trial.run(plan);
-                // Nobody listens any more only when the whole search is given up.
-                let _ = done.send(());
-                attempt
-            },
-        )
+            &mut attempts,
+            pool.objective.percentile,
+        );
+        attempts.all()
     }
 
     /// What arrives in each tick's period, averaged over the periods around it.
@@ -153,7 +170,7 @@ fn stage<'a>(
     Some(Stage {
         kinds,
         cheapest,
-        inventory: &spec.inventory,
+        limits: Limits::of(spec),
         needs: needs.collect(),
         lead_ticks: lead.ceil() as usize,
     })

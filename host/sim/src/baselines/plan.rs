@@ -2,6 +2,7 @@
 
 use trimtab_core::snapshot::Snapshot;
 
+use super::attempt::Attempt;
 use crate::controller::{Controller, Counts};
 use crate::run::START_MS;
 use crate::spec::PoolSpec;
@@ -20,6 +21,14 @@ impl Plan {
             period_seconds: f64::MAX,
             counts: vec![counts],
         }
+    }
+
+    /// That of an attempt; nothing where there is none.
+    pub(super) fn of(attempt: Option<&Attempt>) -> Self {
+        attempt.map_or_else(
+            || Self::constant(Vec::new()),
+            |attempt| attempt.plan.clone(),
+        )
     }
 
     /// Lets a pool begin with what the plan begins with.

@@ -9,9 +9,10 @@ use super::check::Place;
 use super::file::{FaultEntry, Initial, ObjectiveEntry, PoolEntry, RulesEntry, ScenarioFile};
 use super::workload::{Arrivals, Source};
 use super::{Scenario, ScenarioError, bounds, fleet, start};
+use crate::allot;
 use crate::catalogue::Catalogue;
 use crate::excerpt::number;
-use crate::mix::Inventory;
+use crate::mix::{Inventory, Limits};
 use crate::spec::{FaultSpec, PoolSpec, Spec, Timing};
 
 /// Between the seeds of two pools: the golden ratio's bits, as splitmix64 has them.
@@ -93,6 +94,7 @@ impl Scenario {
             bounds::BUDGET_PER_HOUR,
             file.budget_per_hour,
         )?;
+        start_together(&mut resolved, file, &inventory);
         Ok(Spec {
             name: file.name.clone(),
             seed: overrides.seed.unwrap_or(file.seed),
@@ -154,6 +156,20 @@ fn pool(
     let given: Vec<Initial> = given.collect();
     start::first_replicas(&mut pool, &given, arrivals.duration_seconds, inventory);
     Ok(pool)
+}
+
+/// Pools choose their first counts alone; together they keep within GPUs and budget.
+fn start_together(pools: &mut [PoolSpec], file: &ScenarioFile, inventory: &Inventory) {
+    let chosen = file.pools.iter().map(|pool| {
+        let variants = pool.variants.iter();
+        let is_auto = |initial| !matches!(initial, Initial::Count(_));
+        variants.map(|v| is_auto(v.initial_replicas)).collect()
+    });
+    let limits = Limits {
+        inventory,
+        budget_per_hour: file.budget_per_hour,
+    };
+    allot::within(pools, limits, &chosen.collect::<Vec<_>>());
 }
 
 fn objective(entry: &ObjectiveEntry, place: &Place<'_>) -> Result<Objective, ScenarioError> {

@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use trimtab_contract::{Context, Knowledge, Limits, Pool, Refusal, Replica, Request};
 use trimtab_core::policies::CallError;
+use trimtab_core::shape::{self, Check};
+use trimtab_core::snapshot::PoolRules;
 use trimtab_sandbox::Policy;
 
 use super::inspect::roles;
@@ -63,6 +65,7 @@ pub(crate) fn call(
             answer(
                 reference,
                 analyzer.analyze(&context, &pool, &replicas, &knowledge),
+                |analysis| shape::check_analysis(analysis, &pool),
             )
         }
         Function::Optimize => {
@@ -72,18 +75,43 @@ pub(crate) fn call(
                 requests,
                 limits,
             } = read(input)?;
-            answer(reference, optimizer.optimize(&context, &requests, &limits))
+            let plausible = vec![PoolRules::default().max_plausible_replicas; requests.len()];
+            answer(
+                reference,
+                optimizer.optimize(&context, &requests, &limits),
+                |plan| shape::check_plan(plan, &requests, &plausible),
+            )
         }
     }
 }
 
-fn answer<T: Serialize>(reference: &Reference, result: Result<T, CallError>) -> Result<Output> {
+/// Warns of an answer that the guard would take for a fault, and gives it all the same.
+fn answer<T: Serialize>(
+    reference: &Reference,
+    result: Result<T, CallError>,
+    check: impl FnOnce(&T) -> Check,
+) -> Result<Output> {
     match result {
-        Ok(record) => Ok(Output::answer(pretty(&record)?)),
+        Ok(record) => {
+            if let Some(objection) = objection(reference, check(&record)) {
+                tracing::warn!("{objection}");
+            }
+            Ok(Output::answer(pretty(&record)?))
+        }
         Err(CallError::Refused(refused)) => Ok(Output::refusal(pretty(&Refused { refused })?)),
         Err(CallError::Fault(fault)) => {
             Err(fault).with_context(|| format!("policy `{reference}` gave no answer"))
         }
+    }
+}
+
+fn objection(reference: &Reference, check: Check) -> Option<String> {
+    match check.err()? {
+        CallError::Fault(fault) => Some(format!(
+            "the host would not take this answer of policy `{reference}`: {fault}"
+        )),
+        // The checks only find faults.
+        CallError::Refused(_) => None,
     }
 }
 
@@ -109,4 +137,33 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
         .end()
         .with_context(|| format!("{name} goes on after the object"))?;
     Ok(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use trimtab_contract::{Plan, Target};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_the_guard_refuses_is_objected_to() {
+        let reference: Reference = "builtin:cost-optimizer".parse().unwrap();
+        let plan = |targets: Vec<Target>| Plan {
+            targets,
+            notes: Vec::new(),
+            state: Vec::new(),
+        };
+        let said = |plan| objection(&reference, shape::check_plan(&plan, &[], &[]));
+        let nowhere = Target {
+            request: 0,
+            variant: 7,
+            replicas: 1,
+            reason: String::new(),
+        };
+        let objection = said(plan(vec![nowhere])).unwrap();
+        for part in ["builtin:cost-optimizer", "variant 7 does not exist"] {
+            assert!(objection.contains(part), "{objection}");
+        }
+        assert_eq!(said(plan(Vec::new())), None);
+    }
 }

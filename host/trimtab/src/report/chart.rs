@@ -67,7 +67,7 @@ impl Chart {
                     span .unit { (self.counts) @if vertical.logarithmic { ", logarithmic" } }
                     span .legend { (self.legend()) }
                 }
-                div .plot role="img" aria-label=(format!("{}, {} over time", self.title, self.counts)) {
+                div .plot tabindex="0" role="img" aria-label=(format!("{}, {} over time", self.title, self.counts)) {
                     (PreEscaped(svg))
                 }
             }

@@ -1,11 +1,10 @@
 //! The table of decisions: what changed, what each policy said, what the guard did.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 use trimtab_core::contract::{Note, Refusal, Role, Stage};
 use trimtab_core::decision::{Call, GuardStep, PoolDecision, Rule, VariantDecision};
 
+use super::conditions;
 use super::events::{self, Event};
 use crate::figures;
 
@@ -25,7 +24,8 @@ pub(crate) fn section(decisions: &[PoolDecision], start_ms: u64) -> Markup {
             h2 { "Decisions" }
             p .note {
                 (figures::count(number(decisions.len()))) " decisions in all. Listed are those in which "
-                "a count changed, the guard acted or a call failed; the same again is one row. "
+                "a count changed, the guard acted or a call failed; the same again is one row, with the "
+                "supply, demand and notes of its first tick. "
                 @if shown < events.len() {
                     "Shown are the first " (figures::count(number(shown))) " of "
                     (figures::count(number(events.len()))) " such rows; "
@@ -33,7 +33,7 @@ pub(crate) fn section(decisions: &[PoolDecision], start_ms: u64) -> Markup {
                 @else { "There are " (figures::count(number(shown))) " such rows; " }
                 "every decision is in " code { "decisions.jsonl" } " beside this page."
             }
-            (conditions(decisions, start_ms))
+            (conditions::list(decisions, start_ms))
             div .decisions tabindex="0" {
                 table {
                     thead { tr {
@@ -166,34 +166,7 @@ fn guarded(variant: &VariantDecision, step: &GuardStep) -> Markup {
     }
 }
 
-/// What an operator should have seen, each once, with when it held.
-fn conditions(decisions: &[PoolDecision], start_ms: u64) -> Markup {
-    let mut seen: BTreeMap<(&str, &str), (&str, u64, u64, usize)> = BTreeMap::new();
-    for decision in decisions {
-        for condition in &decision.conditions {
-            let entry = seen
-                .entry((condition.reason.as_str(), decision.pool.as_str()))
-                .or_insert((
-                    condition.message.as_str(),
-                    decision.now_ms,
-                    decision.now_ms,
-                    0,
-                ));
-            (entry.2, entry.3) = (decision.now_ms, entry.3 + 1);
-        }
-    }
-    html! {
-        @for ((reason, pool), (message, first, last, ticks)) in seen {
-            p .note {
-                span .rule { (reason) } " " (pool) ", " (instant(first, start_ms))
-                @if ticks > 1 { " to " (instant(last, start_ms)) ", " (ticks) " ticks" }
-                ": " (message)
-            }
-        }
-    }
-}
-
-fn instant(now_ms: u64, start_ms: u64) -> String {
+pub(super) fn instant(now_ms: u64, start_ms: u64) -> String {
     let whole = now_ms.saturating_sub(start_ms) / 1000;
     figures::clock(u32::try_from(whole).map_or(f64::INFINITY, f64::from))
 }
@@ -229,6 +202,6 @@ fn rule(rule: Rule) -> &'static str {
     }
 }
 
-fn number(length: usize) -> u64 {
+pub(super) fn number(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

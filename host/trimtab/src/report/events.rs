@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trimtab_core::decision::{Call, PoolDecision, Rule};
+use trimtab_core::decision::{Call, GuardStep, PoolDecision};
 
 /// One row of the page's table: a decision, and those after it that say the same.
 pub(crate) struct Event<'a> {
@@ -14,7 +14,8 @@ pub(crate) struct Event<'a> {
 
 /// The decisions in which a count changed, the guard acted or a call failed, in order of time.
 ///
-/// Ticks of one pool in a row in which no count changed and the guard did the same are one event.
+/// Ticks of one pool in a row in which no count changed, and the guard and the calls said the same,
+/// are one event.
 pub(crate) fn pick(decisions: &[PoolDecision]) -> Vec<Event<'_>> {
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut open: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -68,26 +69,20 @@ fn changes(decision: &PoolDecision) -> bool {
 }
 
 fn says_the_same(one: &PoolDecision, other: &PoolDecision) -> bool {
-    !changes(one) && !changes(other) && rules(one).eq(rules(other)) && went(one).eq(went(other))
+    !changes(one) && !changes(other) && steps(one).eq(steps(other)) && calls(one).eq(calls(other))
 }
 
-fn rules(decision: &PoolDecision) -> impl Iterator<Item = (usize, Rule)> {
+fn steps(decision: &PoolDecision) -> impl Iterator<Item = (usize, &GuardStep)> {
     let variants = decision.variants.iter().enumerate();
-    variants.flat_map(|(position, variant)| variant.steps.iter().map(move |s| (position, s.rule)))
-}
-
-/// How the calls went, without what they said.
-fn went(decision: &PoolDecision) -> impl Iterator<Item = (Option<usize>, bool, usize)> {
-    calls(decision).map(|call| {
-        let rung = call.answered_by.as_ref().map(|answerer| answerer.rung);
-        (rung, call.refusal.is_some(), call.faults.len())
-    })
+    variants.flat_map(|(position, variant)| variant.steps.iter().map(move |step| (position, step)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::decision;
+    use trimtab_core::contract::Refusal;
+    use trimtab_core::decision::Rule;
 
     #[test]
     fn ticks_without_change_are_left_out() {
@@ -107,6 +102,29 @@ mod tests {
         ];
         let ticks: Vec<_> = pick(&decisions).iter().map(|event| event.ticks).collect();
         assert_eq!(ticks, [2, 1, 1]);
+    }
+
+    #[test]
+    fn another_reason_is_another_event() {
+        let held = |at_seconds, why: &str| {
+            let mut decision = decision(at_seconds, "a", 2, 2, &[Rule::Evidence]);
+            decision.variants[0].steps[0].why = why.to_owned();
+            decision
+        };
+        let refused = |at_seconds, why: &str| {
+            let mut decision = decision(at_seconds, "a", 2, 2, &[]);
+            decision.plan.call.refusal = Some(Refusal::Internal(why.to_owned()));
+            decision
+        };
+        let decisions = [
+            held(0, "1 replica is silent"),
+            held(15, "2 replicas are silent"),
+            refused(30, "no mix"),
+            refused(45, "no mix"),
+            refused(60, "no time"),
+        ];
+        let ticks: Vec<_> = pick(&decisions).iter().map(|event| event.ticks).collect();
+        assert_eq!(ticks, [1, 1, 2, 1]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(crate) fn section(spec: &Spec, summary: &Summary<'_>) -> Markup {
                 (tiles(run, spec))
             }
             (runs(summary))
+            @for note in summary.out_of_reach() { p .policies { (note) "." } }
             @for run in &summary.runs {
                 @if let (Some(analyzer), Some(optimizer)) = (run.analyzer, run.optimizer) {
                     p .policies {
@@ -93,7 +94,7 @@ fn tiles(run: &RunSummary<'_>, spec: &Spec) -> Markup {
 fn runs(summary: &Summary<'_>) -> Markup {
     let yardstick = summary.yardstick();
     html! {
-        div .wide {
+        div .wide tabindex="0" {
             table .runs {
                 thead { tr {
                     th { "Run" }

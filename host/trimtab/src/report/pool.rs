@@ -67,16 +67,9 @@ fn promised(promise: &Promise) -> String {
     )
 }
 
-/// The share of this pool's requests that met the objective, of those that were finished.
+/// The share of this pool's requests that met the objective.
 fn attained(series: &PoolSeries) -> String {
-    let met: u64 = series.samples.iter().map(|sample| sample.met).sum();
-    let missed: u64 = series.samples.iter().map(|sample| sample.missed).sum();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of requests are far below 2^53"
-    )]
-    let share = (met + missed > 0).then(|| met as f64 / (met + missed) as f64);
-    share.map_or_else(String::new, |share| {
+    series.attainment.map_or_else(String::new, |share| {
         format!(" Attained: {}.", figures::share(Some(share)))
     })
 }

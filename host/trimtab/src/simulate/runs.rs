@@ -3,7 +3,7 @@
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use trimtab_sim::baselines;
+use trimtab_sim::baselines::Baselines;
 use trimtab_sim::controller::Engine;
 use trimtab_sim::scenario::file::Baseline;
 use trimtab_sim::spec::Spec;
@@ -23,11 +23,13 @@ pub(crate) fn all(
     baselines: &[Baseline],
     bars: &Bars,
 ) -> Result<Vec<Run>> {
+    let beside = Baselines::new(spec);
+    let beside = &beside;
     thread::scope(|scope| {
         let engine = scope.spawn(move || with_engine(spec, decider, bars));
         let others = baselines
             .iter()
-            .map(|baseline| scope.spawn(move || with_baseline(spec, *baseline, bars)));
+            .map(|baseline| scope.spawn(move || with_baseline(beside, *baseline, bars)));
         let running: Vec<_> = std::iter::once(engine).chain(others).collect();
         running
             .into_iter()
@@ -52,14 +54,14 @@ fn with_engine(spec: &Spec, decider: &Decider, bars: &Bars) -> Run {
     }
 }
 
-fn with_baseline(spec: &Spec, baseline: Baseline, bars: &Bars) -> Run {
+fn with_baseline(baselines: &Baselines<'_>, baseline: Baseline, bars: &Bars) -> Run {
     let name = match baseline {
         Baseline::Static => "static",
         Baseline::Hpa => "hpa",
         Baseline::Oracle => "oracle",
     };
     let bar = bars.bar(name);
-    let outcome = baselines::run(baseline, spec, &mut |done| bar.show(done));
+    let outcome = baselines.run(baseline, &mut |done| bar.show(done));
     Run {
         name: name.to_owned(),
         policies: None,

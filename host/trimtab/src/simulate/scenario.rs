@@ -1,6 +1,6 @@
 //! Which scenario runs, and what the command line changes in it.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use trimtab_sim::scenario::file::Baseline;
 use trimtab_sim::scenario::{Overrides, Scenario};
 use trimtab_sim::spec::Spec;
@@ -28,14 +28,22 @@ pub(crate) fn resolve(scenario: &Scenario, arguments: &SimulateArguments) -> Res
     Ok(scenario.resolve_noting(&overrides, &mut |note| tracing::warn!("{note}"))?)
 }
 
-/// What the run is compared with: what the command line says, else what the scenario says;
-/// each once.
-pub(crate) fn baselines(scenario: &Scenario, arguments: &SimulateArguments) -> Vec<Baseline> {
-    let named: Vec<Baseline> = if arguments.compare.is_empty() {
-        scenario.file.compare.clone()
+/// What the run is compared with: what the command line says, else what the scenario says; each
+/// once.
+pub(crate) fn baselines(
+    scenario: &[Baseline],
+    arguments: &[arguments::Baseline],
+) -> Result<Vec<Baseline>> {
+    let none = arguments.contains(&arguments::Baseline::None);
+    ensure!(
+        !none || arguments.len() == 1,
+        "--compare names `none` beside a baseline; expected `none` alone, or baselines"
+    );
+    let named = if arguments.is_empty() {
+        scenario.to_vec()
     } else {
-        let named = arguments.compare.iter().copied();
-        named.map(Baseline::from).collect()
+        let named = arguments.iter().copied();
+        named.filter_map(simulated).collect()
     };
     let mut baselines = Vec::new();
     for baseline in named {
@@ -43,15 +51,32 @@ pub(crate) fn baselines(scenario: &Scenario, arguments: &SimulateArguments) -> V
             baselines.push(baseline);
         }
     }
-    baselines
+    Ok(baselines)
 }
 
-impl From<arguments::Baseline> for Baseline {
-    fn from(baseline: arguments::Baseline) -> Self {
-        match baseline {
-            arguments::Baseline::Static => Self::Static,
-            arguments::Baseline::Hpa => Self::Hpa,
-            arguments::Baseline::Oracle => Self::Oracle,
-        }
+fn simulated(named: arguments::Baseline) -> Option<Baseline> {
+    match named {
+        arguments::Baseline::Static => Some(Baseline::Static),
+        arguments::Baseline::Hpa => Some(Baseline::Hpa),
+        arguments::Baseline::Oracle => Some(Baseline::Oracle),
+        arguments::Baseline::None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_replaces_what_the_scenario_names() {
+        use arguments::Baseline as Named;
+        let scenario = [Baseline::Hpa, Baseline::Oracle, Baseline::Hpa];
+        let compared = |named: &[Named]| baselines(&scenario, named).unwrap();
+        assert_eq!(compared(&[]), [Baseline::Hpa, Baseline::Oracle]);
+        let twice = [Named::Static, Named::Static];
+        assert_eq!(compared(&twice), [Baseline::Static]);
+        assert_eq!(compared(&[Named::None]), []);
+        let both = baselines(&scenario, &[Named::None, Named::Hpa]).unwrap_err();
+        assert!(both.to_string().contains("`none` alone"), "{both}");
     }
 }

@@ -154,6 +154,20 @@ fn the_printed_scenario_can_be_run() {
     let arguments = ["simulate", "mine.yaml", "--rate-scale", "0.01", "--json"];
     let summary = trimtab(directory.path(), &arguments).succeeded().json();
     assert_eq!(summary["runs"][0]["name"], "trimtab");
+    assert!(summary["runs"].as_array().unwrap().len() > 1, "{summary}");
+    let alone = [&arguments[..], &["--compare", "none"]].concat();
+    let summary = trimtab(directory.path(), &alone).succeeded().json();
+    assert_eq!(summary["runs"].as_array().unwrap().len(), 1, "{summary}");
+}
+
+#[test]
+fn every_built_in_scenario_can_be_printed_by_its_name() {
+    let directory = tempdir().unwrap();
+    let print = |name| trimtab(directory.path(), &["scenario", "print", name]);
+    assert!(print("day").succeeded().stdout.contains("name: day"));
+    let default = trimtab(directory.path(), &["scenario", "print"]).succeeded();
+    assert_eq!(print("built-in").succeeded().stdout, default.stdout);
+    print("night").failed_with(&["`night`", "built-in, day"]);
 }
 
 /// Four minutes with a request each second, in Azure's format.

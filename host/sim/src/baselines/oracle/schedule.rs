@@ -1,6 +1,6 @@
 //! Which mix of replicas to have when, over a whole run: the least cost, start-ups included.
 
-use crate::mix::{Inventory, Kind, cheapest, simplest};
+use crate::mix::{Kind, Limits, cheapest, simplest};
 
 /// Replicas of the cheapest kind that a mix may have less than would be needed of it alone: the
 /// rest, which is a fraction of a replica mostly, goes to other kinds.
@@ -12,7 +12,7 @@ pub(super) struct Stage<'a> {
     pub(super) kinds: Vec<Kind>,
     /// Position of the kind that is cheapest per capacity.
     pub(super) cheapest: usize,
-    pub(super) inventory: &'a Inventory,
+    pub(super) limits: Limits<'a>,
     /// In replicas of the cheapest kind, tick by tick.
     pub(super) needs: Vec<f64>,
     /// From asking for a replica until it serves.
@@ -91,7 +91,7 @@ impl Stage<'_> {
     fn mixes(&self, segments: &[Segment]) -> Vec<Vec<u32>> {
         let mut mixes: Vec<Vec<u32>> = Vec::new();
         for segment in segments {
-            let alone = simplest(&self.kinds, self.inventory, segment.need);
+            let alone = simplest(&self.kinds, self.limits, segment.need);
             let most = alone.get(self.cheapest).copied().unwrap_or(0);
             let fixed = (0..=MOST_EXCHANGED.min(most)).map(|less| {
                 let mut kinds = self.kinds.clone();
@@ -99,7 +99,7 @@ impl Stage<'_> {
                     let count = (most - less).clamp(kind.min, kind.max);
                     (kind.min, kind.max) = (count, count);
                 }
-                cheapest(&kinds, self.inventory, segment.need)
+                cheapest(&kinds, self.limits, segment.need)
             });
             let found: Vec<Vec<u32>> = fixed.collect();
             mixes.extend(found.into_iter().chain([alone]));
@@ -173,7 +173,13 @@ impl Stage<'_> {
         }
         let kept = self.kinds.iter().zip(from.iter().zip(to));
         let kept = kept.map(|(kind, (from, to))| kind.cost * f64::from(from.saturating_sub(*to)));
-        kept.sum::<f64>() * self.lead_ticks as f64
+        let kept: f64 = kept.sum();
+        if self.limits.affords(kept + self.sum(to, |kind| kind.cost)) {
+            kept * self.lead_ticks as f64
+        } else {
+            // For a while both are paid for, and the budget does not allow it.
+            f64::INFINITY
+        }
     }
 
     fn sum(&self, mix: &[u32], value: fn(&Kind) -> f64) -> f64 {
