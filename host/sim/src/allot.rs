@@ -1,9 +1,7 @@
 //! The replicas that a whole fleet starts with, within the GPUs and the budget that all pools share.
 
-use std::cmp::Ordering;
-
-use crate::capacity::stages;
-use crate::mix::Limits;
+use crate::capacity::{Demand, stages};
+use crate::mix::{Kind, Limits, by_price};
 use crate::spec::{PoolSpec, VariantSpec};
 
 /// A variant, by position of its pool and its own.
@@ -14,7 +12,7 @@ type Place = (usize, usize);
 /// Only those that `free` names by pool and variant are lowered, and no further than their minimum;
 /// a role keeps a replica where its pool may not be at zero, as the guard sees to it. Of what is
 /// left each role gets one replica, then pools by priority, and among equals whoever has the least
-/// share of what it would start with.
+/// share of what it would start with; of its variants the cheapest per capacity.
 pub(crate) fn within(pools: &mut [PoolSpec], limits: Limits<'_>, free: &[Vec<bool>]) {
     let wanted: Vec<Vec<u32>> = pools
         .iter()
@@ -25,12 +23,11 @@ pub(crate) fn within(pools: &mut [PoolSpec], limits: Limits<'_>, free: &[Vec<boo
     for role in &roles {
         if count(pools, role) == 0 && !may_be_empty(pools, role) {
             let lowered = role.iter().filter(|place| at(&wanted, place) > 0);
-            let kept = lowered.filter_map(|place| Some((*place, variant(pools, *place)?)));
-            let kept = kept.min_by(|(_, one), (_, other)| {
-                let by_room = fits(pools, limits, other).cmp(&fits(pools, limits, one));
-                by_room.then(one.cost_per_hour.total_cmp(&other.cost_per_hour))
+            let kept = lowered.min_by_key(|place| {
+                let has_room = variant(pools, **place).is_some_and(|v| fits(pools, limits, v));
+                !has_room
             });
-            if let Some(place) = kept.map(|(place, _)| place) {
+            if let Some(place) = kept.copied() {
                 add(pools, place);
             }
         }
@@ -40,14 +37,21 @@ pub(crate) fn within(pools: &mut [PoolSpec], limits: Limits<'_>, free: &[Vec<boo
     }
 }
 
-/// Places of the variants that serve one role of one pool together.
+/// Places of the variants that serve one role of one pool together, the cheapest per capacity first.
 fn roles(pools: &[PoolSpec]) -> Vec<Vec<Place>> {
-    let of_pool = |(index, pool): (usize, &PoolSpec)| {
-        let stages = stages(&pool.variants).into_iter();
-        let places = stages.map(move |stage| stage.into_iter().map(|v| (index, v)).collect());
-        places.collect::<Vec<Vec<Place>>>()
-    };
-    pools.iter().enumerate().flat_map(of_pool).collect()
+    let mut roles = Vec::new();
+    for (index, pool) in pools.iter().enumerate() {
+        // The order does not depend on how many seconds the requests come in.
+        let demand = Demand::of(&pool.arrivals, 1.0);
+        for stage in stages(&pool.variants) {
+            let order = by_price(&Kind::of(pool, &stage, &demand));
+            let others = (0..stage.len()).filter(|position| !order.contains(position));
+            let sorted = order.iter().copied().chain(others);
+            let places = sorted.filter_map(|position| Some((index, *stage.get(position)?)));
+            roles.push(places.collect());
+        }
+    }
+    roles
 }
 
 fn may_be_empty(pools: &[PoolSpec], role: &[Place]) -> bool {
@@ -73,30 +77,22 @@ fn next(
     roles: &[Vec<Place>],
     wanted: &[Vec<u32>],
 ) -> Option<Place> {
-    let bids = roles.iter().flat_map(|places| {
-        let (has, wants) = (
-            count(pools, places),
-            places.iter().map(|place| at(wanted, place)).sum::<u32>(),
-        );
-        let share = f64::from(has) / f64::from(wants.max(1));
-        let open = places.iter().filter(move |place| {
+    let bids = roles.iter().filter_map(|role| {
+        let place = role.iter().find(|place| {
             variant(pools, **place).is_some_and(|variant| {
                 variant.initial_replicas < at(wanted, place) && fits(pools, limits, variant)
             })
-        });
-        open.filter_map(move |place| {
-            let priority = pools.get(place.0)?.objective.priority;
-            let cost = variant(pools, *place)?.cost_per_hour;
-            Some((*place, (has > 0, priority, share, cost)))
-        })
+        })?;
+        let priority = pools.get(place.0)?.objective.priority;
+        let (has, wants) = (
+            count(pools, role),
+            role.iter().map(|place| at(wanted, place)).sum::<u32>(),
+        );
+        let share = f64::from(has) / f64::from(wants.max(1));
+        Some((*place, (has > 0, priority), share))
     });
-    bids.min_by(|(_, one), (_, other)| {
-        let by_need: Ordering = (one.0, one.1).cmp(&(other.0, other.1));
-        by_need
-            .then(one.2.total_cmp(&other.2))
-            .then(one.3.total_cmp(&other.3))
-    })
-    .map(|(place, _)| place)
+    bids.min_by(|one, other| one.1.cmp(&other.1).then(one.2.total_cmp(&other.2)))
+        .map(|(place, ..)| place)
 }
 
 /// Whether there are GPUs and money for one more.
@@ -201,6 +197,18 @@ mod tests {
         let pools = || vec![pool(1, &[("H100", 6)]), pool(1, &[("H100", 3)])];
         assert_eq!(alloted(pools(), 6, None), [[4], [2]]);
         assert_eq!(alloted(pools(), 99, Some(13.0)), [[2], [1]]);
+    }
+
+    #[test]
+    fn what_is_cheapest_per_capacity_comes_first() {
+        let mut mixed = pool(1, &[("L40S", 4), ("H100", 4)]);
+        mixed.arrivals = vec![testing::arrival(0.0, 1000, 100)];
+        // Cheaper by the replica, dearer by what it carries.
+        mixed.variants[0].cost_per_hour = 2.0;
+        mixed.variants[0].iteration.base_seconds *= 4.0;
+        mixed.variants[0].iteration.per_token_seconds *= 4.0;
+        mixed.variants[0].iteration.per_kv_token_seconds *= 4.0;
+        assert_eq!(alloted(vec![mixed], 99, Some(14.0)), [[1, 3]]);
     }
 
     #[test]
