@@ -150,31 +150,30 @@ impl Backlog {
 }
 
 fn served(servers: &[Server<'_>]) -> Option<f64> {
-    let rate = |wanted: Role| {
-        let rates = servers
-            .iter()
-            .filter(|server| server.variant.role == wanted)
-            .filter_map(|server| server.load.total_rate());
-        rates.reduce(|sum, rate| sum + rate)
-    };
-    // A request passes a prefill and a decode replica: it is one request.
-    let split = match (rate(Role::Prefill), rate(Role::Decode)) {
-        (Some(prefill), Some(decode)) => Some(prefill.max(decode)),
-        (prefill, decode) => prefill.or(decode),
-    };
-    match (rate(Role::Both), split) {
-        (Some(both), Some(split)) => Some(both + split),
-        (both, split) => both.or(split),
-    }
+    through(servers, |server| server.load.total_rate())
 }
 
 /// Requests per second that keep this many running, by Little's law.
 fn running(servers: &[Server<'_>], profile: &Profile) -> Option<f64> {
-    let rates = servers.iter().filter_map(|server| {
+    through(servers, |server| {
         let running = server.load.running.of_all(server.load.ready)?;
         Some(running / residence(server, profile, server.load.running.mean()?))
-    });
-    rates.reduce(f64::max)
+    })
+}
+
+/// Requests per second through the pool, from those through each variant: one request passes a
+/// prefill and a decode replica, or a single whole one.
+fn through(servers: &[Server<'_>], rate: impl Fn(&Server<'_>) -> Option<f64>) -> Option<f64> {
+    let of_role = |wanted: Role| {
+        let servers = servers.iter().filter(|s| s.variant.role == wanted);
+        servers.filter_map(&rate).reduce(|sum, rate| sum + rate)
+    };
+    let split = [Role::Prefill, Role::Decode]
+        .into_iter()
+        .filter_map(of_role);
+    let split = split.reduce(f64::max);
+    let rates = of_role(Role::Both).into_iter().chain(split);
+    rates.reduce(|sum, rate| sum + rate)
 }
 
 /// Seconds for which a request runs in a batch of so many.

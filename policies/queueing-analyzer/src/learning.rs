@@ -14,6 +14,10 @@ const GOOD_ENOUGH: f64 = 0.1;
 /// Smallest relative change that is news.
 const NEWS: f64 = 0.05;
 
+/// Milliseconds for which what was told stands whatever is learned since: two pools that learn of
+/// one kind of engine and differ would else answer each other at every call.
+const STANDS: u64 = 600_000;
+
 /// Milliseconds after which knowledge is told again, before the host forgets it.
 const REFRESH: u64 = 24 * 3600 * 1000;
 
@@ -76,6 +80,9 @@ fn says_it_already(known: &Knowledge, told: &Knowledge) -> bool {
         && known.accelerator == told.accelerator
         && known.gpus_per_replica == told.gpus_per_replica
         && known.engine == told.engine
-        && told.learned_at.saturating_sub(known.learned_at) < REFRESH
-        && (known.value / told.value - 1.0).abs() < NEWS
+        && match told.learned_at.saturating_sub(known.learned_at) {
+            ..STANDS => true,
+            STANDS..REFRESH => (known.value / told.value - 1.0).abs() < NEWS,
+            _ => false,
+        }
 }

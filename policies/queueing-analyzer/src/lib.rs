@@ -20,6 +20,7 @@ mod state;
 mod sum;
 mod tail;
 mod tracking;
+mod work;
 
 pub use settings::Settings;
 

@@ -1,11 +1,9 @@
-//! What the pool's requests are like: their lengths, smoothed over enough requests to be trusted,
-//! and the work in one of them.
+//! What the pool's requests are like: their lengths, smoothed over enough requests to be trusted.
 
 use trimtab_models::Lengths;
 use trimtab_sdk::{Pool, Role};
 
 use crate::loads::{Load, measured, positive};
-use crate::servers::Server;
 use crate::state::Profile;
 
 /// Lengths taken where none was ever measured: a question with some context, a paragraph back.
@@ -91,17 +89,5 @@ fn heaviest(
 impl Profile {
     pub(crate) fn lengths(&self) -> Lengths {
         Lengths::new(self.input_tokens, self.output_tokens).with_prefix_hits(self.prefix_hits)
-    }
-
-    /// What one request costs a replica beyond the base of its iterations, in tokens to compute.
-    ///
-    /// Rates are remembered multiplied by this: when answers become shorter while more arrive, it
-    /// is the work that says whether more replicas are needed.
-    pub(crate) fn work(&self, servers: &[Server<'_>]) -> f64 {
-        let lengths = self.lengths();
-        let computed = lengths.input_tokens - lengths.cached_tokens + lengths.output_tokens;
-        let held = (lengths.input_tokens + lengths.output_tokens / 2.0) * lengths.output_tokens;
-        let start = servers.first().map(|server| server.start);
-        computed + held * start.map_or(0.0, |start| start.kv_token_seconds / start.token_seconds)
     }
 }

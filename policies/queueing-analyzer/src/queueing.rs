@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::sizing;
 use crate::stages::{self, Findings, RATE_WINDOW_SECONDS};
 use crate::state::{Followed, Kept, Profile, State};
-use crate::{tail, tracking};
+use crate::{tail, tracking, work};
 
 /// Start-up time where none was seen yet.
 const UNSEEN_STARTUP_SECONDS: f64 = 120.0;
@@ -58,6 +58,7 @@ impl Queueing<'_> {
         if settings.tracking {
             tracking::follow(servers, profile, self.context.now, self.elapsed, state);
         }
+        let work = work::per_request(servers, profile, state);
         let supplies = sizing::supplies(
             servers,
             &pool.objective,
@@ -80,18 +81,17 @@ impl Queueing<'_> {
             predictions: &predictions,
             profile,
             demand: &self.demand,
-            forecast: self.forecast(state),
+            forecast: self.forecast(work, state),
             deviations: stages::deviations(settings, &pool.objective),
         }
         .stages(state, notes)
     }
 
     /// Requests per second expected when a replica asked for now would serve.
-    fn forecast(&self, state: &mut State) -> Option<Forecast> {
+    fn forecast(&self, work: f64, state: &mut State) -> Option<Forecast> {
         if !self.settings.forecast {
             return None;
         }
-        let work = self.profile.work(self.servers);
         let observed = self.demand.rate * work;
         let counted = self.demand.rate.max(1.0 / RATE_WINDOW_SECONDS);
         let deviation = WORK_NOISE * (counted / RATE_WINDOW_SECONDS).sqrt() * work;

@@ -118,6 +118,7 @@ impl Tokens<'_> {
         let recent = state
             .token_floors
             .of(role)
+            .0
             .push(self.now, window, floor)
             .unwrap_or(floor);
         let ceiling = recent.max(demand / self.settings.scale_down_utilization);

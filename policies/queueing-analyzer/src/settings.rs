@@ -43,7 +43,7 @@ impl Default for Settings {
             drain_seconds: 60.0,
             forecast: true,
             forecast_horizon_seconds: None,
-            scale_down_window_seconds: 150.0,
+            scale_down_window_seconds: 300.0,
             tracking: true,
             kv_threshold: 0.80,
             queue_threshold: 5.0,

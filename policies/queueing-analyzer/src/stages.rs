@@ -24,11 +24,15 @@ const LONGEST_PATIENCE: u64 = 1_800_000;
 /// that supply was given up too early.
 const MISSED: f64 = 1.25;
 
+/// Share of the room for doubt that is remembered as needed: what did not come true was not.
+const REMEMBERED_DOUBT: f64 = 0.75;
+
 /// Seconds in which the patience that was learned falls to 1/e.
 const FORGOTTEN_SECONDS: f64 = 2600.0;
 
-/// Share of the largest stable rate that is asked of replicas where none meets the objective: more
-/// would only make the miss worse, and fewer requests a replica would not meet it either.
+/// Share of the largest stable rate that is asked of replicas where none meets the objective at a
+/// load worth having: more would only make the miss worse, and fewer requests a replica would not
+/// meet it either, or would take ten times the replicas.
 const HOPELESS_SHARE: f64 = 0.8;
 
 /// Percentile for which the noise margin is meant.
@@ -79,9 +83,9 @@ impl Findings<'_> {
         }
         let share = self.share(role);
         let demand = share * self.demand.of_stage(role, self.settings);
-        let floor = self.floor(share, demand);
+        let floor = self.floor(share, demand, 1.0);
         // What drains a queue is not needed again once it is empty.
-        let usual = self.floor(share, share * self.demand.rate);
+        let usual = self.floor(share, share * self.demand.rate, REMEMBERED_DOUBT);
         Some(Stage {
             role,
             unit: UNIT.into(),
@@ -93,14 +97,14 @@ impl Findings<'_> {
         })
     }
 
-    /// Supply that must not be missing: what is expected, and what counting may have missed or the
-    /// trend may yet bring.
-    fn floor(&self, share: f64, demand: f64) -> f64 {
+    /// Supply that must not be missing: what is expected, and a share of what counting may have
+    /// missed or the trend may yet bring.
+    fn floor(&self, share: f64, demand: f64, doubt: f64) -> f64 {
         let forecast = self.forecast.as_ref();
         let expected = demand.max(forecast.map_or(0.0, |forecast| share * forecast.mean));
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
         let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
-        let unseen = self.deviations * counted.max(unsure);
+        let unseen = doubt * self.deviations * counted.max(unsure);
         let promised = positive(self.pool.objective.throughput);
         let promised = promised.unwrap_or_default() / self.profile.output_tokens;
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
@@ -109,23 +113,45 @@ impl Findings<'_> {
     /// Supply beyond which nothing was needed for a while. While requests wait, while there is only
     /// a guess at the load, or while what was needed is not remembered yet, that is all there is.
     fn ceiling(&self, role: Role, usual: f64, capacities: &[Capacity], state: &mut State) -> f64 {
-        let work = self.profile.work(self.servers);
-        let window = self.settings.scale_down_window_seconds + state.patience;
-        let since = self.context.now.saturating_sub((window * 1e3) as u64);
-        let remembers = state.age(self.context.now) >= self.settings.scale_down_window_seconds;
-        let floors = state.floors.of(role);
-        let before = floors.largest_since(since).filter(|_| remembers);
-        let whole = floors.push(self.context.now, LONGEST_PATIENCE, usual * work);
-        let recent = floors.largest_since(since);
-        let missed = before.is_some_and(|before| usual * work > MISSED * before)
-            && whole.is_some_and(|whole| usual * work <= whole);
+        let strongest = capacities
+            .iter()
+            .filter(|capacity| capacity.per_replica > 0.0)
+            .max_by(|a, b| a.per_replica.total_cmp(&b.per_replica));
+        let standing = self.standing(capacities);
+        let Some(strongest) = strongest else {
+            return standing;
+        };
+        let now = self.context.now;
+        let least = self.settings.scale_down_window_seconds;
+        let since = now.saturating_sub(((least + state.patience) * 1e3) as u64);
+        let needs = state.needs.of(role);
+        needs.count_in(self.name_of(strongest), now, |name| {
+            let named = capacities.iter().find(|c| self.name_of(c) == name);
+            named.map(|capacity| capacity.per_replica)
+        });
+        let remembers = needs.age(now) >= least;
+        let recent = &mut needs.replicas.0;
+        let needed = usual / strongest.per_replica;
+        let before = recent.largest_since(since).filter(|_| remembers);
+        let whole = recent.push(now, LONGEST_PATIENCE, needed);
+        let most = recent.largest_since(since).unwrap_or(needed).max(needed);
+        let missed = before.is_some_and(|before| needed > MISSED * before)
+            && whole.is_some_and(|whole| needed <= whole);
         state.patience = self.patience(state.patience, missed);
-        let ceiling = recent.map_or(usual, |most| usual.max(most / work));
+        let ceiling = most * strongest.per_replica;
         if remembers && !self.demand.must_hold(role) {
             ceiling
         } else {
-            ceiling.max(self.standing(capacities))
+            ceiling.max(standing)
         }
+    }
+
+    fn name_of(&self, capacity: &Capacity) -> &str {
+        let server = self
+            .servers
+            .iter()
+            .find(|server| server.position == capacity.variant);
+        server.map_or("", |server| &server.variant.name)
     }
 
     /// What was given up too early teaches to keep it for longer; half of that is forgotten in half
@@ -224,9 +250,7 @@ impl Findings<'_> {
 enum Standard {
     /// At least one meets the objective at a load worth having: only such count.
     Worthwhile,
-    /// At least one meets it, if at next to no load.
-    Possible,
-    /// None does.
+    /// None does, or at next to no load.
     Hopeless,
 }
 
@@ -234,8 +258,6 @@ impl Standard {
     fn of<'a>(supplies: impl Iterator<Item = &'a Supply> + Clone) -> Self {
         if supplies.clone().any(Supply::is_worthwhile) {
             Self::Worthwhile
-        } else if supplies.clone().any(|supply| supply.per_replica > 0.0) {
-            Self::Possible
         } else {
             Self::Hopeless
         }
@@ -244,7 +266,7 @@ impl Standard {
     fn counted(self, supply: &Supply) -> f64 {
         match self {
             Self::Worthwhile if !supply.is_worthwhile() => 0.0,
-            Self::Worthwhile | Self::Possible => supply.per_replica,
+            Self::Worthwhile => supply.per_replica,
             Self::Hopeless => HOPELESS_SHARE * supply.stable,
         }
     }
@@ -256,11 +278,15 @@ impl Supply {
         let name = &server.variant.accelerator;
         let at = Some(server.position);
         let rate = self.per_replica;
+        let instead = match standard {
+            Standard::Hopeless => "; a share of the largest stable rate is taken",
+            Standard::Worthwhile => "",
+        };
         match self.limit {
-            Limit::Bound(_) if standard == Standard::Worthwhile && !self.is_worthwhile() => {
+            Limit::Bound(_) if !self.is_worthwhile() => {
                 let text = format!(
                     "{name}: objective all but infeasible on this variant: met up to {rate:.3} \
-                     {UNIT} a replica, which counts as nothing"
+                     {UNIT} a replica, which counts as nothing{instead}"
                 );
                 notes.info(at, text);
             }
@@ -281,12 +307,7 @@ impl Supply {
                 at,
                 format!(
                     "{name}: objective infeasible on this variant: {what} of {target:.3} s, the \
-                     best for a lone request is {best:.3} s{}",
-                    if standard == Standard::Hopeless {
-                        "; a share of the largest stable rate is taken"
-                    } else {
-                        ""
-                    }
+                     best for a lone request is {best:.3} s{instead}"
                 ),
             ),
             Limit::Invalid(error) => {

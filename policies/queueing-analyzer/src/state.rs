@@ -10,9 +10,10 @@ use trimtab_models::{Iteration, Tail, Tracker};
 use trimtab_sdk::Role;
 
 use crate::servers::Server;
+use crate::work::Yardstick;
 
 /// Changes whenever the fields below change their meaning.
-pub(crate) const FORMAT: &str = "queueing-analyzer/1";
+pub(crate) const FORMAT: &str = "queueing-analyzer/2";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -35,15 +36,17 @@ pub(crate) struct State {
     pub(crate) correction: Option<f64>,
     /// Instant since which fewer requests are said to arrive than replicas finish.
     pub(crate) disagreeing_since: Option<u64>,
-    /// The load in work, see [`Profile::work`].
+    /// By which the work in a request is counted.
+    pub(crate) yardstick: Option<Yardstick>,
+    /// The load in work.
     pub(crate) forecaster: Option<Followed>,
     pub(crate) record: Option<Kept>,
-    /// Floors of the last half hour in work.
-    pub(crate) floors: Floors,
+    /// What each stage needed in the last half hour.
+    pub(crate) needs: ByRole<Needs>,
     /// Seconds for which supply is kept beyond the settings' window, since it was missed before.
     pub(crate) patience: f64,
-    /// The same in tokens of the KV cache.
-    pub(crate) token_floors: Floors,
+    /// Floors of each stage in tokens of the KV cache.
+    pub(crate) token_floors: ByRole<Recent>,
     /// Tokens in use at which replicas were seen to be full, by accelerator and length of answers.
     pub(crate) knees: BTreeMap<String, Vec<f64>>,
 }
@@ -67,6 +70,19 @@ impl State {
     pub(crate) fn age(&self, now: u64) -> f64 {
         self.since
             .map_or(0.0, |since| now.saturating_sub(since) as f64 / 1e3)
+    }
+
+    /// Counts all work that is remembered in another unit.
+    pub(crate) fn scale_work(&mut self, factor: f64) {
+        if !factor.is_finite() || factor <= 0.0 {
+            return;
+        }
+        if let Some(Followed(forecaster)) = &mut self.forecaster {
+            forecaster.scale(factor);
+        }
+        if let Some(Kept(record)) = &mut self.record {
+            record.scale(factor);
+        }
     }
 
     pub(crate) fn correction(&self) -> f64 {
@@ -109,20 +125,17 @@ impl Default for TailFactors {
     }
 }
 
-/// Recent floors of each stage.
+/// One for each stage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-pub(crate) struct Floors {
-    #[serde(with = "Samples")]
-    both: RecentMaximum,
-    #[serde(with = "Samples")]
-    prefill: RecentMaximum,
-    #[serde(with = "Samples")]
-    decode: RecentMaximum,
+pub(crate) struct ByRole<T> {
+    both: T,
+    prefill: T,
+    decode: T,
 }
 
-impl Floors {
-    pub(crate) fn of(&mut self, role: Role) -> &mut RecentMaximum {
+impl<T> ByRole<T> {
+    pub(crate) fn of(&mut self, role: Role) -> &mut T {
         match role {
             Role::Both => &mut self.both,
             Role::Prefill => &mut self.prefill,
@@ -130,6 +143,49 @@ impl Floors {
         }
     }
 }
+
+/// What a stage needed, in replicas of one variant: what such a replica supplies changes with the
+/// lengths of requests and with what is learned, and what was needed a moment ago does not.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Needs {
+    /// Name of the variant.
+    replicas_of: String,
+    /// Instant of the first need that is remembered.
+    since: u64,
+    pub(crate) replicas: Recent,
+}
+
+impl Needs {
+    /// Counts in replicas of another variant; `per_replica` is what a replica of a variant supplies
+    /// now. What was counted in those of a variant that is gone is forgotten.
+    pub(crate) fn count_in(
+        &mut self,
+        variant: &str,
+        now: u64,
+        per_replica: impl Fn(&str) -> Option<f64>,
+    ) {
+        if self.replicas_of == variant {
+            return;
+        }
+        let supply = |name: &str| per_replica(name).filter(|supply| *supply > 0.0);
+        match supply(&self.replicas_of).zip(supply(variant)) {
+            Some((before, after)) => self.replicas.0.scale(before / after),
+            None => (self.since, self.replicas) = (now, Recent::default()),
+        }
+        self.replicas_of = variant.into();
+    }
+
+    /// Seconds that are remembered.
+    pub(crate) fn age(&self, now: u64) -> f64 {
+        now.saturating_sub(self.since) as f64 / 1e3
+    }
+}
+
+/// The largest of recent values.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Recent(#[serde(with = "Samples")] pub(crate) RecentMaximum);
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "RecentMaximum", transparent)]
@@ -176,4 +232,35 @@ struct TrackerFields {
     accepted: u32,
     rejected_in_a_row: u32,
     relative_error: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs() -> Needs {
+        let mut needs = Needs::default();
+        needs.count_in("h100", 1_000, |name| (name == "h100").then_some(10.0));
+        needs.replicas.0.push(2_000, 60_000, 8.0);
+        needs
+    }
+
+    #[test]
+    fn needs_are_restated_in_replicas_of_another_variant() {
+        let mut needs = needs();
+        let supplies = |name: &str| Some(if name == "h100" { 12.0 } else { 3.0 });
+        needs.count_in("l40s", 3_000, supplies);
+        assert_eq!(needs.replicas.0.largest(), Some(32.0));
+        assert!((needs.age(5_000) - 4.0).abs() < 1e-9);
+        needs.count_in("l40s", 4_000, supplies);
+        assert_eq!(needs.replicas.0.largest(), Some(32.0));
+    }
+
+    #[test]
+    fn needs_in_replicas_of_a_variant_that_is_gone_are_not_remembered() {
+        let mut needs = needs();
+        needs.count_in("l40s", 3_000, |name| (name == "l40s").then_some(3.0));
+        assert_eq!(needs.replicas.0.largest(), None);
+        assert!((needs.age(5_000) - 2.0).abs() < 1e-9);
+    }
 }

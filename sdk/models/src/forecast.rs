@@ -87,6 +87,15 @@ impl Forecaster {
         };
     }
 
+    /// Counts loads in another unit.
+    pub fn scale(&mut self, factor: f64) {
+        self.level *= factor;
+        self.trend *= factor;
+        for entry in &mut self.covariance {
+            *entry *= factor * factor;
+        }
+    }
+
     /// The load expected `seconds` after the last observation. Never below zero.
     #[must_use]
     pub fn ahead(&self, seconds: f64) -> Forecast {
@@ -239,5 +248,15 @@ mod tests {
             prop_assert!(forecast.mean.is_finite() && forecast.mean >= 0.0, "{forecaster:?}");
             prop_assert!(forecast.deviation.is_finite(), "{forecaster:?}");
         }
+    }
+
+    #[test]
+    fn another_unit_changes_no_share() {
+        let (forecaster, _) = follow(|second| 40.0 + 0.05 * second, 900, &mut Noise(1));
+        let mut scaled = forecaster;
+        scaled.scale(2.5);
+        let (before, after) = (forecaster.ahead(120.0), scaled.ahead(120.0));
+        assert!((after.mean / before.mean - 2.5).abs() < 1e-9);
+        assert!((after.deviation / before.deviation - 2.5).abs() < 1e-9);
     }
 }

@@ -37,6 +37,13 @@ impl RecentMaximum {
         self.samples.first().map(|(_, value)| *value)
     }
 
+    /// Counts all that was pushed in another unit.
+    pub fn scale(&mut self, factor: f64) {
+        for (_, value) in &mut self.samples {
+            *value *= factor;
+        }
+    }
+
     /// The largest value kept of those since an instant.
     #[must_use]
     pub fn largest_since(&self, instant: u64) -> Option<f64> {
@@ -83,6 +90,15 @@ mod tests {
             );
         }
         assert!(recent.samples.len() < 80, "{}", recent.samples.len());
+    }
+
+    #[test]
+    fn another_unit_keeps_the_instants() {
+        let mut recent = RecentMaximum::default();
+        recent.push(0, 300, 9.0);
+        recent.push(100, 300, 5.0);
+        recent.scale(0.5);
+        assert_eq!(recent.samples, [(0, 4.5), (100, 2.5)]);
     }
 
     #[test]

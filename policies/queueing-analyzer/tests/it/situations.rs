@@ -160,6 +160,48 @@ fn a_variant_that_cannot_meet_the_objective_supplies_nothing_beside_one_that_can
 }
 
 #[test]
+fn an_objective_that_is_met_at_next_to_no_load_does_not_ask_for_a_replica_a_request() {
+    // Long prompts: a lone one computes for a second or so.
+    let asked = |ttft: f64| {
+        let fixture = pool(LLAMA)
+            .variant("H100", Role::Both, 4)
+            .with(|fixture| fixture.pool.objective.ttft = Some(ttft))
+            .arriving(2.0, 30_000.0, 300.0);
+        needed(&fixture.stage())
+    };
+    let comfortable = asked(20.0);
+    let mut bound = 20.0;
+    while bound > 0.1 {
+        let replicas = asked(bound);
+        assert!(
+            replicas <= 12.0 * comfortable,
+            "{replicas} for {bound} s beside {comfortable}"
+        );
+        bound *= 0.97;
+    }
+}
+
+#[test]
+fn requests_that_run_on_two_whole_variants_add_up() {
+    let demand = |variants: usize| {
+        let mut fixture = pool(LLAMA);
+        for _ in 0..variants {
+            fixture = fixture
+                .variant("H100", Role::Both, 2)
+                .reporting(|_, replica| {
+                    replica.running = Some(40.0);
+                    replica.itl = Some(0.02);
+                });
+        }
+        fixture.pool.workload.input_tokens = Some(1000.0);
+        fixture.pool.workload.output_tokens = Some(200.0);
+        fixture.stage().demand
+    };
+    let (one, two) = (demand(1), demand(2));
+    assert!(one > 1.0 && (two / one - 2.0).abs() < 1e-9, "{one} {two}");
+}
+
+#[test]
 fn many_running_requests_of_long_answers_need_few_replicas() {
     // 5 requests/s that each run for 25 s: 125 run, a replica takes 256.
     let stage = pool(LLAMA)

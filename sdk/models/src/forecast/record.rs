@@ -54,6 +54,13 @@ impl Record {
         }
     }
 
+    /// Counts loads in another unit.
+    pub fn scale(&mut self, factor: f64) {
+        for (_, expected) in &mut self.pending {
+            *expected *= factor;
+        }
+    }
+
     /// Relative error to be prepared for: the standard deviation of errors that were as often below
     /// as above.
     #[must_use]
@@ -99,5 +106,14 @@ mod tests {
     #[test]
     fn nothing_grows_with_time() {
         assert!(after(10_000, |_| 100.0).pending.len() <= 5);
+    }
+
+    #[test]
+    fn another_unit_is_compared_with_its_like() {
+        let mut record = Record::new(0.0);
+        record.keep(1_000, 100.0);
+        record.scale(2.0);
+        record.check(1_000, 200.0);
+        assert!(record.error() < 1e-9, "{}", record.error());
     }
 }
