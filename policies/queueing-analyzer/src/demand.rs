@@ -153,12 +153,18 @@ fn served(servers: &[Server<'_>]) -> Option<f64> {
     through(servers, |server| server.load.total_rate())
 }
 
-/// Requests per second that keep this many running, by Little's law.
+/// Requests per second that keep this many running, by Little's law. Prompts are computed in so few
+/// iterations that how many of them run tells little: replicas that only do that are asked last.
 fn running(servers: &[Server<'_>], profile: &Profile) -> Option<f64> {
-    through(servers, |server| {
-        let running = server.load.running.of_all(server.load.ready)?;
-        Some(running / residence(server, profile, server.load.running.mean()?))
-    })
+    let of = |prefill: bool| {
+        through(servers, |server| {
+            let running = server.load.running.of_all(server.load.ready)?;
+            let asked = (server.variant.role == Role::Prefill) == prefill;
+            let mean = server.load.running.mean()?;
+            asked.then(|| running / residence(server, profile, mean))
+        })
+    };
+    of(false).or_else(|| of(true))
 }
 
 /// Requests per second through the pool, from those through each variant: one request passes a
@@ -179,17 +185,19 @@ fn through(servers: &[Server<'_>], rate: impl Fn(&Server<'_>) -> Option<f64>) ->
 /// Seconds for which a request runs in a batch of so many.
 fn residence(server: &Server<'_>, profile: &Profile, running: f64) -> f64 {
     let start = &server.start;
-    let tokens = profile.output_tokens;
-    let computed = start.token_seconds * (profile.input_tokens + tokens) / tokens;
-    let held = start.kv_token_seconds * (profile.input_tokens + tokens / 2.0);
-    let iteration = start.base_seconds + running / server.instances * (computed + held);
+    let batch = running / server.instances;
+    let (prompt, tokens) = (profile.input_tokens, profile.output_tokens);
+    if server.variant.role == Role::Prefill {
+        // Behind all prompts that run.
+        let computed = start.base_seconds + batch * prompt * start.token_seconds;
+        return server.load.ttft.value().unwrap_or(computed);
+    }
+    let computed = start.token_seconds * (prompt + tokens) / tokens;
+    let held = start.kv_token_seconds * (prompt + tokens / 2.0);
+    let iteration = start.base_seconds + batch * (computed + held);
     let itl = server.load.itl.value().unwrap_or(iteration);
     let ttft = server.load.ttft.value().unwrap_or(iteration);
-    ttft + if server.variant.role == Role::Prefill {
-        0.0
-    } else {
-        tokens * itl
-    }
+    ttft + tokens * itl
 }
 
 fn backlog(pool: &Pool, servers: &[Server<'_>], settings: &Settings) -> Backlog {

@@ -81,6 +81,7 @@ impl Queueing<'_> {
             predictions: &predictions,
             profile,
             demand: &self.demand,
+            horizon: self.horizon(),
             forecast: self.forecast(work, state),
             deviations: stages::deviations(settings, &pool.objective),
         }

@@ -17,18 +17,8 @@ use crate::tail::Prediction;
 /// Seconds over which the host measures rates.
 pub(crate) const RATE_WINDOW_SECONDS: f64 = 60.0;
 
-/// Milliseconds for which floors are remembered, and the longest for which supply is kept.
-const LONGEST_PATIENCE: u64 = 1_800_000;
-
-/// A floor that rises by this factor above all that was kept for, and that was there before, shows
-/// that supply was given up too early.
-const MISSED: f64 = 1.25;
-
 /// Share of the room for doubt that is remembered as needed: what did not come true was not.
-const REMEMBERED_DOUBT: f64 = 0.75;
-
-/// Seconds in which the patience that was learned falls to 1/e.
-const FORGOTTEN_SECONDS: f64 = 2600.0;
+const REMEMBERED_DOUBT: f64 = 0.5;
 
 /// Share of the largest stable rate that is asked of replicas where none meets the objective at a
 /// load worth having: more would only make the miss worse, and fewer requests a replica would not
@@ -54,6 +44,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) predictions: &'a [Option<Prediction>],
     pub(crate) profile: &'a Profile,
     pub(crate) demand: &'a Demand,
+    /// Seconds until a replica asked for now serves.
+    pub(crate) horizon: f64,
     /// Requests per second expected when a replica asked for now would serve.
     pub(crate) forecast: Option<Forecast>,
     /// Standard deviations of the load to be prepared for.
@@ -85,14 +77,16 @@ impl Findings<'_> {
         let demand = share * self.demand.of_stage(role, self.settings);
         let floor = self.floor(share, demand, 1.0);
         // What drains a queue is not needed again once it is empty.
-        let usual = self.floor(share, share * self.demand.rate, REMEMBERED_DOUBT);
+        let usual = |doubt| self.floor(share, share * self.demand.rate, doubt);
+        let kept = self.ceiling(role, usual(REMEMBERED_DOUBT), &capacities, state);
+        let asked = self.asked(role, usual(1.0), &capacities, state);
         Some(Stage {
             role,
             unit: UNIT.into(),
             demand,
             forecast: self.forecast.map(|forecast| share * forecast.mean),
             floor,
-            ceiling: floor.max(self.ceiling(role, usual, &capacities, state)),
+            ceiling: floor.max(kept).max(asked),
             capacities,
         })
     }
@@ -122,22 +116,16 @@ impl Findings<'_> {
             return standing;
         };
         let now = self.context.now;
-        let least = self.settings.scale_down_window_seconds;
-        let since = now.saturating_sub(((least + state.patience) * 1e3) as u64);
+        let window = self.settings.scale_down_window_seconds;
         let needs = state.needs.of(role);
         needs.count_in(self.name_of(strongest), now, |name| {
             let named = capacities.iter().find(|c| self.name_of(c) == name);
             named.map(|capacity| capacity.per_replica)
         });
-        let remembers = needs.age(now) >= least;
-        let recent = &mut needs.replicas.0;
+        let remembers = needs.age(now) >= window;
         let needed = usual / strongest.per_replica;
-        let before = recent.largest_since(since).filter(|_| remembers);
-        let whole = recent.push(now, LONGEST_PATIENCE, needed);
-        let most = recent.largest_since(since).unwrap_or(needed).max(needed);
-        let missed = before.is_some_and(|before| needed > MISSED * before)
-            && whole.is_some_and(|whole| needed <= whole);
-        state.patience = self.patience(state.patience, missed);
+        let recent = needs.replicas.0.push(now, (window * 1e3) as u64, needed);
+        let most = recent.map_or(needed, |recent| recent.max(needed));
         let ceiling = most * strongest.per_replica;
         if remembers && !self.demand.must_hold(role) {
             ceiling
@@ -146,23 +134,25 @@ impl Findings<'_> {
         }
     }
 
+    /// What was asked for a moment ago: an order that does not serve yet is not withdrawn for a
+    /// trend that pauses.
+    fn asked(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
+        let strongest = capacities.iter().map(|c| c.per_replica).fold(0.0, f64::max);
+        if strongest <= 0.0 {
+            return floor;
+        }
+        let asked = &mut state.needs.of(role).asked.0;
+        let window = (self.horizon * 1e3) as u64;
+        let most = asked.push(self.context.now, window, floor / strongest);
+        most.map_or(floor, |most| most * strongest)
+    }
+
     fn name_of(&self, capacity: &Capacity) -> &str {
         let server = self
             .servers
             .iter()
             .find(|server| server.position == capacity.variant);
         server.map_or("", |server| &server.variant.name)
-    }
-
-    /// What was given up too early teaches to keep it for longer; half of that is forgotten in half
-    /// an hour.
-    fn patience(&self, patience: f64, missed: bool) -> f64 {
-        let window = self.settings.scale_down_window_seconds;
-        let longest = (LONGEST_PATIENCE as f64 / 1e3 - window).max(0.0);
-        if missed {
-            return (2.0 * patience + window).min(longest);
-        }
-        patience * (-self.context.period.max(0.0) / FORGOTTEN_SECONDS).exp()
     }
 
     /// What all replicas that were asked for supply.

@@ -41,10 +41,8 @@ pub(crate) struct State {
     /// The load in work.
     pub(crate) forecaster: Option<Followed>,
     pub(crate) record: Option<Kept>,
-    /// What each stage needed in the last half hour.
+    /// What each stage needed of late.
     pub(crate) needs: ByRole<Needs>,
-    /// Seconds for which supply is kept beyond the settings' window, since it was missed before.
-    pub(crate) patience: f64,
     /// Floors of each stage in tokens of the KV cache.
     pub(crate) token_floors: ByRole<Recent>,
     /// Tokens in use at which replicas were seen to be full, by accelerator and length of answers.
@@ -154,6 +152,8 @@ pub(crate) struct Needs {
     /// Instant of the first need that is remembered.
     since: u64,
     pub(crate) replicas: Recent,
+    /// With all the room for doubt.
+    pub(crate) asked: Recent,
 }
 
 impl Needs {
@@ -170,8 +170,16 @@ impl Needs {
         }
         let supply = |name: &str| per_replica(name).filter(|supply| *supply > 0.0);
         match supply(&self.replicas_of).zip(supply(variant)) {
-            Some((before, after)) => self.replicas.0.scale(before / after),
-            None => (self.since, self.replicas) = (now, Recent::default()),
+            Some((before, after)) => {
+                self.replicas.0.scale(before / after);
+                self.asked.0.scale(before / after);
+            }
+            None => {
+                *self = Self {
+                    since: now,
+                    ..Self::default()
+                };
+            }
         }
         self.replicas_of = variant.into();
     }

@@ -43,13 +43,6 @@ impl RecentMaximum {
             *value *= factor;
         }
     }
-
-    /// The largest value kept of those since an instant.
-    #[must_use]
-    pub fn largest_since(&self, instant: u64) -> Option<f64> {
-        let since = self.samples.iter().find(|(at, _)| *at >= instant);
-        since.map(|(_, value)| *value)
-    }
 }
 
 #[cfg(test)]
@@ -64,17 +57,6 @@ mod tests {
         assert_eq!(recent.push(200, 300, 3.0), Some(9.0));
         assert_eq!(recent.push(400, 300, 2.0), Some(9.0));
         assert_eq!(recent.push(401, 300, 1.0), Some(3.0));
-    }
-
-    #[test]
-    fn a_part_of_the_window_has_its_own_largest() {
-        let mut recent = RecentMaximum::default();
-        for (at, value) in [(0, 9.0), (100, 5.0), (200, 3.0)] {
-            recent.push(at, 300, value);
-        }
-        assert_eq!(recent.largest_since(50), Some(5.0));
-        assert_eq!(recent.largest_since(100), Some(5.0));
-        assert_eq!(recent.largest_since(201), None);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl fmt::Display for Bounds {
 /// What a name looks like: at least one character, and none that steers a terminal.
 pub(super) fn name(schema: &mut Schema) {
     schema.insert("minLength".to_owned(), 1.into());
-    schema.insert("pattern".to_owned(), r"^[^\p{Cc}]*$".into());
+    schema.insert("pattern".to_owned(), r"^[^\x00-\x1f\x7f-\x9f]*$".into());
 }
 
 // Time.

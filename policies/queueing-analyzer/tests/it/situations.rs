@@ -202,6 +202,25 @@ fn requests_that_run_on_two_whole_variants_add_up() {
 }
 
 #[test]
+fn prompts_that_run_tell_nothing_of_the_rate_beside_answers_that_do() {
+    // 20 requests/s whose answers take 2 s.
+    let fixture = pool(LLAMA)
+        .variant("H100", Role::Prefill, 1)
+        .reporting(|_, replica| replica.running = Some(12.0))
+        .variant("H100", Role::Decode, 1)
+        .reporting(|_, replica| {
+            replica.running = Some(40.0);
+            replica.itl = Some(0.01);
+        })
+        .with(|fixture| fixture.pool.workload.output_tokens = Some(200.0));
+    let stages = fixture.analysis().stages;
+    assert_eq!(stages.len(), 2);
+    for stage in stages {
+        assert!((15.0..22.0).contains(&stage.demand), "{stage:?}");
+    }
+}
+
+#[test]
 fn many_running_requests_of_long_answers_need_few_replicas() {
     // 5 requests/s that each run for 25 s: 125 run, a replica takes 256.
     let stage = pool(LLAMA)
