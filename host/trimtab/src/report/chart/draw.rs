@@ -28,7 +28,7 @@ pub(super) fn svg(chart: &Chart, frame: &Frame, vertical: Axis) -> Result<String
         let (bottom, top) = (vertical.low(), vertical.high());
         let mut canvas = ChartBuilder::on(&area)
             .margin_top(8)
-            .margin_right(26)
+            .margin_right(48)
             .x_label_area_size(22)
             .y_label_area_size(58)
             .build_cartesian_2d(time.clone(), vertical)
