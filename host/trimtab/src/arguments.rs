@@ -58,13 +58,13 @@ pub(crate) struct SimulateArguments {
     pub(crate) trace: Option<PathBuf>,
     /// Copies of each trace to lay over one another, a fraction thins it; generated rates are
     /// multiplied
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) rate_scale: Option<f64>,
     /// Times to play each trace, one after the other
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) repeat: Option<u32>,
     /// Most that a copy is shifted against the others, in seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) spread: Option<f64>,
     /// Analyzer of every pool: `builtin:NAME`, or the path of a component
     #[arg(long, value_name = "REF")]
@@ -76,7 +76,7 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) compare: Vec<Baseline>,
     /// Seed of everything random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Directory for what is written; files of an earlier run there are replaced
     #[arg(long, value_name = "DIR", default_value = "simulation")]

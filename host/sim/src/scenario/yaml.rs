@@ -108,8 +108,7 @@ fn explain(path: &mut Vec<Segment>, error: &Error) -> Problem {
 /// What a scalar of the parser's name is.
 fn expected(scalar: &str) -> String {
     match scalar {
-        "u32" => format!("a whole number from 0 to {}", u32::MAX),
-        "u64" => format!("a whole number from 0 to {}", u64::MAX),
+        "u32" | "u64" => "a plausible whole number of 0 or more".to_owned(),
         "floating point" => "a number".to_owned(),
         "boolean" => "`true` or `false`".to_owned(),
         other => format!("a value of type {other}"),

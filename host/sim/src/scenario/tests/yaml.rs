@@ -18,8 +18,8 @@ fn a_key_that_stands_twice_is_named() {
 
 #[test]
 fn counts_and_numbers_that_are_none_are_told_what_would_be_right() {
-    let count = "s.yaml: pools[0].variants[1].min-replicas: not a whole number from 0 to 4294967295 \
-                 at line 16, column 55";
+    let count = "s.yaml: pools[0].variants[1].min-replicas: not a plausible whole number of 0 or \
+                 more at line 16, column 55";
     for wrong in ["-1", "1.5", "99999999999", "many", "~"] {
         refused("min-replicas: 1", &format!("min-replicas: {wrong}"), count);
     }
