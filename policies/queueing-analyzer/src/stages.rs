@@ -11,7 +11,7 @@ use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
 use crate::sizing::{Limit, Supply, percentile};
-use crate::state::{Profile, State};
+use crate::state::{Profile, Recent, State};
 use crate::tail::Prediction;
 
 /// Seconds over which the host measures rates.
@@ -78,15 +78,14 @@ impl Findings<'_> {
         let floor = self.floor(share, demand, 1.0);
         // What drains a queue is not needed again once it is empty.
         let usual = |doubt| self.floor(share, share * self.demand.rate, doubt);
-        let kept = self.ceiling(role, usual(REMEMBERED_DOUBT), &capacities, state);
-        let asked = self.asked(role, usual(1.0), &capacities, state);
+        let ceiling = self.ceiling(role, usual, &capacities, state);
         Some(Stage {
             role,
             unit: UNIT.into(),
             demand,
             forecast: self.forecast.map(|forecast| share * forecast.mean),
             floor,
-            ceiling: floor.max(kept).max(asked),
+            ceiling: floor.max(ceiling),
             capacities,
         })
     }
@@ -104,16 +103,25 @@ impl Findings<'_> {
         (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
     }
 
-    /// Supply beyond which nothing was needed for a while. While requests wait, while there is only
-    /// a guess at the load, or while what was needed is not remembered yet, that is all there is.
-    fn ceiling(&self, role: Role, usual: f64, capacities: &[Capacity], state: &mut State) -> f64 {
+    /// Supply beyond which nothing was needed for a while, nor asked for a moment ago: an order that
+    /// does not serve yet is not withdrawn for a trend that pauses. While requests wait, while there
+    /// is only a guess at the load, or while what was needed is not remembered yet, all there is.
+    ///
+    /// `usual` gives the floor without a queue and with that share of the room for doubt.
+    fn ceiling(
+        &self,
+        role: Role,
+        usual: impl Fn(f64) -> f64,
+        capacities: &[Capacity],
+        state: &mut State,
+    ) -> f64 {
         let strongest = capacities
             .iter()
             .filter(|capacity| capacity.per_replica > 0.0)
             .max_by(|a, b| a.per_replica.total_cmp(&b.per_replica));
         let standing = self.standing(capacities);
         let Some(strongest) = strongest else {
-            return standing;
+            return standing.max(usual(1.0));
         };
         let now = self.context.now;
         let window = self.settings.scale_down_window_seconds;
@@ -123,28 +131,18 @@ impl Findings<'_> {
             named.map(|capacity| capacity.per_replica)
         });
         let remembers = needs.age(now) >= window;
-        let needed = usual / strongest.per_replica;
-        let recent = needs.replicas.0.push(now, (window * 1e3) as u64, needed);
-        let most = recent.map_or(needed, |recent| recent.max(needed));
-        let ceiling = most * strongest.per_replica;
+        let most = |recent: &mut Recent, seconds: f64, floor: f64| {
+            let needed = floor / strongest.per_replica;
+            let most = recent.0.push(now, (seconds * 1e3) as u64, needed);
+            most.map_or(needed, |most| most.max(needed)) * strongest.per_replica
+        };
+        let kept = most(&mut needs.replicas, window, usual(REMEMBERED_DOUBT));
+        let asked = most(&mut needs.asked, self.horizon, usual(1.0));
         if remembers && !self.demand.must_hold(role) {
-            ceiling
+            kept.max(asked)
         } else {
-            ceiling.max(standing)
+            kept.max(asked).max(standing)
         }
-    }
-
-    /// What was asked for a moment ago: an order that does not serve yet is not withdrawn for a
-    /// trend that pauses.
-    fn asked(&self, role: Role, floor: f64, capacities: &[Capacity], state: &mut State) -> f64 {
-        let strongest = capacities.iter().map(|c| c.per_replica).fold(0.0, f64::max);
-        if strongest <= 0.0 {
-            return floor;
-        }
-        let asked = &mut state.needs.of(role).asked.0;
-        let window = (self.horizon * 1e3) as u64;
-        let most = asked.push(self.context.now, window, floor / strongest);
-        most.map_or(floor, |most| most * strongest)
     }
 
     fn name_of(&self, capacity: &Capacity) -> &str {
