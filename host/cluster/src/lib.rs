@@ -1,0 +1,1 @@
+//! Kubernetes: watches into one in-memory index, and what is written back.
