@@ -1,0 +1,120 @@
+//! What one replica is: a pod, or a whole group of a LeaderWorkerSet.
+
+use std::collections::BTreeMap;
+
+use trimtab_core::fleet::{FleetPod, FleetReplica};
+
+use super::Claimed;
+use crate::index::Index;
+use crate::index::claim::TargetKey;
+use crate::index::pod::Pod;
+
+/// Names the variant that a pod belongs to, whoever owns it.
+const VARIANT: &str = "llm-d.ai/variant";
+
+/// Living pods by the target that they belong to.
+pub(super) struct PodsOfTargets<'a>(BTreeMap<TargetKey, Vec<(&'a str, &'a Pod)>>);
+
+/// Replicas of one variant.
+#[derive(Debug, Default)]
+pub(super) struct Counted<'a> {
+    /// Replicas that exist, without the surge of a rollout.
+    pub(super) current: u32,
+    pub(super) ready: u32,
+    pub(super) unschedulable: u32,
+    /// Mean over its pods.
+    pub(super) startup_seconds: Option<f64>,
+    /// On which its pods are.
+    pub(super) nodes: Vec<&'a str>,
+    /// Those that serve.
+    pub(super) replicas: Vec<FleetReplica>,
+}
+
+impl<'a> PodsOfTargets<'a> {
+    pub(super) fn new(index: &'a Index, claimed: &[Claimed<'_>]) -> Self {
+        let mut by_name: BTreeMap<(&str, &str), &TargetKey> = BTreeMap::new();
+        for member in claimed {
+            let key = (member.claimant.namespace.as_str(), member.name.as_str());
+            by_name.insert(key, &member.claim.target);
+        }
+        let mut of_targets: BTreeMap<TargetKey, Vec<(&str, &Pod)>> = BTreeMap::new();
+        for (namespace, pods) in &index.pods {
+            if !index.watched.contains(namespace) {
+                continue;
+            }
+            for (name, pod) in pods.iter().filter(|(_, pod)| pod.alive) {
+                let named = pod.labels.get(VARIANT).map(String::as_str);
+                let named = named.and_then(|name| by_name.get(&(namespace.as_str(), name)));
+                let target = named.map(|target| (*target).clone());
+                let Some(target) = target.or_else(|| index.target_of(namespace, pod)) else {
+                    continue;
+                };
+                of_targets.entry(target).or_default().push((name, pod));
+            }
+        }
+        Self(of_targets)
+    }
+
+    /// Counts what `member` has, which is at `position` in its pool.
+    pub(super) fn count(&self, member: &Claimed<'_>, position: u32) -> Counted<'a> {
+        let pods = self.0.get(&member.claim.target);
+        let pods = pods.map_or(&[][..], Vec::as_slice);
+        let target = member.target;
+        let mut units: BTreeMap<&str, Vec<(&'a str, &'a Pod)>> = BTreeMap::new();
+        for (name, pod) in pods {
+            let unit = pod.group().map_or(*name, |group| group.index);
+            units.entry(unit).or_default().push((name, pod));
+        }
+        let mut counted = Counted {
+            nodes: pods
+                .iter()
+                .filter_map(|(_, pod)| pod.node.as_deref())
+                .collect(),
+            startup_seconds: mean(pods.iter().filter_map(|(_, pod)| pod.startup_seconds)),
+            ..Counted::default()
+        };
+        for (unit, pods) in units {
+            let unschedulable = pods.iter().any(|(_, pod)| pod.unschedulable);
+            counted.unschedulable += u32::from(unschedulable);
+            let whole = pods.len() >= target.pods_per_replica as usize;
+            counted
+                .replicas
+                .extend(serving(unit, pods, position).filter(|_| whole));
+        }
+        // What is above the spec is a rollout's surge, or on its way out.
+        counted.current = target.replicas.min(target.spec_replicas);
+        let ready = (counted.replicas.len() as u32).max(target.ready_replicas);
+        counted.ready = ready.min(counted.current);
+        counted
+    }
+}
+
+/// A replica whose pods are all ready.
+fn serving(unit: &str, mut pods: Vec<(&str, &Pod)>, variant: u32) -> Option<FleetReplica> {
+    let ready = pods.iter().map(|(_, pod)| pod.ready_since_ms);
+    let ready: Vec<u64> = ready.collect::<Option<_>>()?;
+    // A leader comes first: it may report for all.
+    pods.sort_by_key(|(name, pod)| (!is_leader(pod), *name));
+    let leader = pods.first().filter(|(_, pod)| is_leader(pod));
+    Some(FleetReplica {
+        variant,
+        name: leader.map_or(unit, |(name, _)| name).to_owned(),
+        ready_since_ms: ready.into_iter().max()?,
+        pods: pods
+            .iter()
+            .map(|(name, pod)| FleetPod {
+                name: (*name).to_owned(),
+                ip: pod.ip.clone(),
+            })
+            .collect(),
+    })
+}
+
+fn is_leader(pod: &Pod) -> bool {
+    pod.group().is_some_and(|group| group.is_leader)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
