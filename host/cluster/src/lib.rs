@@ -6,8 +6,11 @@ mod engine;
 mod gpus;
 mod index;
 mod inventory;
+pub mod lease;
 mod objects;
 pub mod view;
+mod watch;
 
 pub use gpus::UNRESOLVED;
 pub use index::claim::{Claimant, TargetKey, Way};
+pub use watch::{Cluster, KindState};

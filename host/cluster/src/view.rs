@@ -14,6 +14,7 @@ use self::replicas::{Counted, PodsOfTargets};
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
 use crate::index::target::Target;
+use crate::objects::variant::VariantStatus;
 
 /// The cluster at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,8 +43,8 @@ pub struct VariantView {
     pub target: TargetKey,
     /// Replicas that the target asks for.
     pub spec_replicas: u32,
-    /// What the claimant's status says was last decided.
-    pub recorded: Option<u32>,
+    /// What the claimant's status says; `None` where nothing of ours can be in it.
+    pub recorded: Option<VariantStatus>,
     /// Replicas for which the scheduler finds no place.
     pub unschedulable: u32,
     /// What is wrong with it, though it is scaled.
@@ -55,6 +56,9 @@ pub struct VariantView {
 pub struct Refused {
     pub claimant: Claimant,
     pub uid: String,
+    pub target: TargetKey,
+    /// What the claimant's status says; `None` where nothing of ours can be in it.
+    pub recorded: Option<VariantStatus>,
     pub why: Why,
     pub message: String,
 }
@@ -79,10 +83,31 @@ pub(crate) struct Claimed<'a> {
     pub(crate) name: String,
 }
 
+impl Refused {
+    fn new(claimant: &Claimant, claim: &Claim, why: Why, message: String) -> Self {
+        Self {
+            claimant: claimant.clone(),
+            uid: claim.uid.clone(),
+            target: claim.target.clone(),
+            recorded: claim.recorded.clone(),
+            why,
+            message,
+        }
+    }
+}
+
+impl VariantView {
+    /// Replicas that the claimant's status says were last asked for.
+    #[must_use]
+    pub fn recorded_replicas(&self) -> Option<u32> {
+        self.recorded.as_ref()?.desired_optimized_alloc.num_replicas
+    }
+}
+
 impl Index {
     /// The cluster as of now. Remembers how long targets took to start, for when they have no
-    /// replicas.
-    pub(crate) fn view(&mut self) -> View {
+    /// replicas. `sees_all_gpus` says whether every node and pod is known.
+    pub(crate) fn view(&mut self, sees_all_gpus: bool) -> View {
         let (claimed, mut refused) = self.claimed();
         let pods = PodsOfTargets::new(self, &claimed);
         let mut starts = BTreeMap::new();
@@ -97,7 +122,7 @@ impl Index {
         View {
             pools,
             refused,
-            inventory: Some(self.inventory()),
+            inventory: sees_all_gpus.then(|| self.inventory()),
         }
     }
 
@@ -111,12 +136,7 @@ impl Index {
             }
             match self.resolve(claimant, claim) {
                 Ok(found) => claimed.push(found),
-                Err((why, message)) => refused.push(Refused {
-                    claimant: claimant.clone(),
-                    uid: claim.uid.clone(),
-                    why,
-                    message,
-                }),
+                Err((why, message)) => refused.push(Refused::new(claimant, claim, why, message)),
             }
         }
         (claimed, refused)
@@ -220,7 +240,7 @@ impl Index {
                 uid: member.claim.uid.clone(),
                 target: member.claim.target.clone(),
                 spec_replicas: member.target.spec_replicas,
-                recorded: member.claim.recorded,
+                recorded: member.claim.recorded.clone(),
                 unschedulable: counted.unschedulable,
                 warnings,
             });

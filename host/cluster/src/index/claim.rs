@@ -5,17 +5,17 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
-use crate::objects::variant::{TargetReference, VariantAutoscaling};
+use crate::objects::variant::{TargetReference, VariantAutoscaling, VariantStatus};
 
 /// Cost of a replica for an hour where nothing is said of it, as in WVA.
-pub const DEFAULT_COST: f64 = 10.0;
+const DEFAULT_COST: f64 = 10.0;
 
 /// `llm-d.ai/managed: "true"` on an HPA or a ScaledObject makes it a claim.
 pub(super) const MANAGED: &str = "llm-d.ai/managed";
 const MODEL: &str = "llm-d.ai/model-id";
 const COST: &str = "llm-d.ai/variant-cost";
 /// Which of several operators in a cluster an object is for.
-pub const CONTROLLER_INSTANCE: &str = "wva.llmd.ai/controller-instance";
+const CONTROLLER_INSTANCE: &str = "wva.llmd.ai/controller-instance";
 pub(super) const ACCELERATOR: &str = "inference.optimization/acceleratorName";
 
 /// KEDA's default for `maxReplicaCount`.
@@ -94,8 +94,8 @@ pub(crate) struct Claim {
     pub(crate) max_replicas: u32,
     pub(crate) accelerator: Option<String>,
     pub(crate) instance: Option<String>,
-    /// What the object's status says was last decided.
-    pub(crate) recorded: Option<u32>,
+    /// What the object's status says; `None` where nothing of ours can be in it.
+    pub(crate) recorded: Option<VariantStatus>,
     /// What cannot be meant as it is written, though the rest is taken.
     pub(crate) faults: Vec<String>,
 }
@@ -104,12 +104,11 @@ impl Claim {
     pub(crate) fn of_variant(object: &VariantAutoscaling) -> Self {
         let spec = &object.spec;
         let written = spec.variant_cost.as_deref();
-        let status = &object.status.desired_optimized_alloc;
         let bounds = (spec.min_replicas, spec.max_replicas.unwrap_or(u32::MAX));
         let mut claim = Self::new(&object.metadata, &spec.scale_target_ref, bounds);
         claim.set_cost(written, "spec.variantCost");
         claim.model = Some(spec.model_id.trim().to_owned()).filter(|model| !model.is_empty());
-        claim.recorded = status.num_replicas;
+        claim.recorded = Some(object.status.clone());
         claim
     }
 

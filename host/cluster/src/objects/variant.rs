@@ -28,16 +28,42 @@ pub(crate) struct TargetReference {
     pub(crate) name: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// As it was last written, by whomever.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct VariantStatus {
+pub struct VariantStatus {
     #[serde(deserialize_with = "or_default")]
     pub(crate) desired_optimized_alloc: DesiredAllocation,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) actuation: Actuation,
+    pub(crate) current_replicas: Option<u32>,
+    pub(crate) reason: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) conditions: Vec<VariantCondition>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DesiredAllocation {
     /// `None` where nothing was decided yet.
     pub(crate) num_replicas: Option<u32>,
+    pub(crate) accelerator: Option<String>,
+    pub(crate) last_run_time: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Actuation {
+    pub(crate) applied: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct VariantCondition {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) last_transition_time: Option<String>,
 }

@@ -65,14 +65,11 @@ fn without_namesakes<'a>(
     let (single, double): (Vec<_>, Vec<_>) = claimed
         .into_iter()
         .partition(|member| counts.get(&key(member)) == Some(&1));
-    refused.extend(double.into_iter().map(|member| Refused {
-        claimant: member.claimant.clone(),
-        uid: member.claim.uid.clone(),
-        why: Why::Conflict,
-        message: format!(
-            "another object makes a variant `{}` in this namespace too: rename one",
-            member.name
-        ),
+    refused.extend(double.into_iter().map(|member| {
+        let name = &member.name;
+        let message =
+            format!("another object makes a variant `{name}` in this namespace too: rename one");
+        Refused::new(member.claimant, member.claim, Why::Conflict, message)
     }));
     single
 }
