@@ -1,6 +1,7 @@
 //! Kubernetes: watches into one in-memory index, and what is written back.
 
 mod accelerator;
+pub mod checkpoint;
 pub mod config;
 mod engine;
 mod gpus;
