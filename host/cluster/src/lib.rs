@@ -9,6 +9,7 @@ mod index;
 mod inventory;
 pub mod lease;
 mod objects;
+pub mod status;
 pub mod view;
 mod watch;
 
