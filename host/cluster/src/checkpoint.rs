@@ -245,21 +245,20 @@ impl Checkpoint {
 
     /// A part that somebody deleted is written anew the next time.
     fn failed(&mut self, name: &str, error: Error) -> SaveError {
-        let code = match &error {
-            Error::Api(status) => status.code,
-            _ => 0,
+        let code = if let Error::Api(status) = &error {
+            status.code
+        } else {
+            0
         };
-        match code {
-            409 => SaveError::Fenced(name.to_owned()),
-            code => {
-                if code == 404 {
-                    self.written.remove(name);
-                }
-                SaveError::Api {
-                    name: name.to_owned(),
-                    source: Box::new(error),
-                }
-            }
+        if code == 409 {
+            return SaveError::Fenced(name.to_owned());
+        }
+        if code == 404 {
+            self.written.remove(name);
+        }
+        SaveError::Api {
+            name: name.to_owned(),
+            source: Box::new(error),
         }
     }
 }

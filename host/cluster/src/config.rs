@@ -6,7 +6,7 @@ use trimtab_contract::Objective;
 use trimtab_core::snapshot::PoolRules;
 
 /// Rules for pools, and the part of the cluster that this operator is for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Only objects labelled with it are taken; `None` takes all.
     pub controller_instance: Option<String>,
@@ -33,17 +33,6 @@ pub struct Override {
     pub pool: Option<String>,
     pub model: Option<String>,
     pub settings: PoolSettings,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            controller_instance: None,
-            node_selector: BTreeMap::new(),
-            defaults: PoolSettings::default(),
-            overrides: Vec::new(),
-        }
-    }
 }
 
 impl Default for PoolSettings {

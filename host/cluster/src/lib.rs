@@ -3,7 +3,9 @@
 mod accelerator;
 pub mod checkpoint;
 pub mod config;
+pub mod crd;
 mod engine;
+pub mod events;
 mod gpus;
 mod index;
 mod inventory;

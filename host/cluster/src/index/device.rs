@@ -67,7 +67,7 @@ pub(crate) fn devices<'a>(
     let mut known = BTreeMap::new();
     for ((driver, pool), slices) in pools {
         let complete = |slice: &&Slice| slice.pool.resource_slice_count <= slices.len() as i64;
-        if !slices.iter().all(|slice| complete(slice)) {
+        if !slices.iter().all(complete) {
             continue;
         }
         let all = || {

@@ -89,7 +89,7 @@ fn a_write_whose_echo_is_on_its_way_is_not_repeated_but_lost_ones_are() {
     let mut queue = queue(1.0);
     let new = wanted("a", 3);
     queue.recent.insert(claimant("a"), (new.clone(), 1000));
-    assert_eq!(due(&mut queue, &[new.clone()], 15_000), (0, 0));
+    assert_eq!(due(&mut queue, std::slice::from_ref(&new), 15_000), (0, 0));
     assert_eq!(due(&mut queue, &[wanted("a", 4)], 15_000), (1, 0));
     assert_eq!(due(&mut queue, &[new], 1000 + REPEATED_AFTER_MS), (1, 0));
 }

@@ -18,9 +18,12 @@ const GONE_AFTER: u32 = 6;
 
 /// What the index does with an object that came, and with one that went.
 pub(super) struct Handlers<K> {
-    apply: Arc<dyn Fn(&mut Index, K) + Send + Sync>,
-    delete: Arc<dyn Fn(&mut Index, &Key) + Send + Sync>,
+    apply: Apply<K>,
+    delete: Delete,
 }
+
+type Apply<K> = Arc<dyn Fn(&mut Index, K) + Send + Sync>;
+type Delete = Arc<dyn Fn(&mut Index, &Key) + Send + Sync>;
 
 impl<K> Clone for Handlers<K> {
     fn clone(&self) -> Self {
@@ -155,9 +158,8 @@ impl<K: kube::Resource> Follower<'_, K> {
 }
 
 fn is_not_found(error: &Error) -> bool {
-    match error {
-        Error::InitialListFailed(kube::Error::Api(status))
-        | Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
-    }
+    let (Error::InitialListFailed(error) | Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
