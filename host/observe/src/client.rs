@@ -256,9 +256,7 @@ fn checked_url(url: &str) -> Result<String, ConfigError> {
         return Err(refused(&format!("its scheme is `{}`", parsed.scheme())));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(refused(
-            "it holds credentials; use `token-file` or `headers`",
-        ));
+        return Err(ConfigError::Credentials);
     }
     Ok(url.trim_end_matches('/').to_owned())
 }

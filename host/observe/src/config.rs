@@ -87,6 +87,8 @@ impl fmt::Debug for PrometheusConfig {
 pub enum ConfigError {
     #[error("`url`: `{url}` is not a URL with http or https: {detail}")]
     Url { url: String, detail: String },
+    #[error("`url` holds a name or a password; use `token-file` or `headers` instead")]
+    Credentials,
     #[error("`{field}`: cannot read {}", path.display())]
     File {
         field: &'static str,

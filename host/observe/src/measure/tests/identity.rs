@@ -26,7 +26,7 @@ fn pods_are_found_under_each_label_that_names_them() {
         json!({"namespace": "monitoring", "exported_namespace": "ns", "pod_name": "a"}),
     ] {
         assert_eq!(
-            running(&[labels.clone()], &pool(&["a"])),
+            running(std::slice::from_ref(&labels), &pool(&["a"])),
             Some(3.0),
             "{labels}"
         );
@@ -40,7 +40,11 @@ fn names_in_another_namespace_are_other_pods() {
         json!({"pod": "a"}),
         json!({"namespace": "ns", "exported_namespace": "other", "exported_pod": "a"}),
     ] {
-        assert_eq!(running(&[labels.clone()], &pool(&["a"])), None, "{labels}");
+        assert_eq!(
+            running(std::slice::from_ref(&labels), &pool(&["a"])),
+            None,
+            "{labels}"
+        );
     }
 }
 
