@@ -1,6 +1,7 @@
 //! The command: arguments, wiring, tables.
 
 mod arguments;
+mod binding;
 mod cache;
 mod figures;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod progress;
 mod reference;
 mod report;
 mod scenario;
+mod settings;
 mod simulate;
 mod summary;
 mod table;
