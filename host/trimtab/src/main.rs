@@ -11,6 +11,12 @@ mod policy;
 mod progress;
 mod reference;
 mod report;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the command that reads it is not wired up yet"
+)]
+mod run;
 mod scenario;
 mod settings;
 mod simulate;
