@@ -1,5 +1,8 @@
 //! Which accelerator a variant's replicas run on.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use crate::gpus::UNRESOLVED;
@@ -52,6 +55,7 @@ impl Index {
         only(
             known
                 .into_values()
+                .filter(|device| device.card.is_none())
                 .map(|device| device.accelerator)
                 .collect(),
         )

@@ -3,6 +3,8 @@
 
 mod grouping;
 mod replicas;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -208,9 +210,9 @@ impl Index {
         let mut variants = Vec::with_capacity(members.len());
         for (position, member) in members.iter().enumerate() {
             let counted = pods.count(member, position as u32);
-            let mean = counted.startup_seconds;
-            let startup = mean.or_else(|| self.starts.get(&member.claim.target).copied());
-            starts.extend(mean.map(|mean| (member.claim.target.clone(), mean)));
+            let seen = counted.startup_seconds;
+            let startup = seen.or_else(|| self.starts.get(&member.claim.target).copied());
+            starts.extend(seen.map(|seen| (member.claim.target.clone(), seen)));
             let mut warnings = member.claim.faults.clone();
             let variant = self.variant(member, &counted, startup, &mut warnings);
             fleet.pool.variants.push(variant);

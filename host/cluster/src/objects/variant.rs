@@ -2,19 +2,22 @@
 
 use serde::Deserialize;
 
-use super::{Object, or_default};
+use super::{Object, lenient};
 
 pub(crate) type VariantAutoscaling = Object<VariantSpec, VariantStatus>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VariantSpec {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) scale_target_ref: TargetReference,
-    #[serde(rename = "modelID", deserialize_with = "or_default")]
+    #[serde(rename = "modelID", deserialize_with = "lenient")]
     pub(crate) model_id: String,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) variant_cost: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) min_replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) max_replicas: Option<u32>,
 }
 
@@ -22,16 +25,18 @@ pub(crate) struct VariantSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct TargetReference {
+    #[serde(deserialize_with = "lenient")]
     pub(crate) api_version: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) kind: Option<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VariantStatus {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) desired_optimized_alloc: DesiredAllocation,
 }
 
@@ -39,5 +44,6 @@ pub(crate) struct VariantStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DesiredAllocation {
     /// `None` where nothing was decided yet.
+    #[serde(deserialize_with = "lenient")]
     pub(crate) num_replicas: Option<u32>,
 }

@@ -1,5 +1,8 @@
 //! What one replica is: a pod, or a whole group of a LeaderWorkerSet.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use trimtab_core::fleet::{FleetPod, FleetReplica};
@@ -22,7 +25,7 @@ pub(super) struct Counted<'a> {
     pub(super) current: u32,
     pub(super) ready: u32,
     pub(super) unschedulable: u32,
-    /// Mean over its pods.
+    /// Median over its pods: one that lost and regained readiness does not count for all.
     pub(super) startup_seconds: Option<f64>,
     /// On which its pods are.
     pub(super) nodes: Vec<&'a str>,
@@ -70,9 +73,10 @@ impl<'a> PodsOfTargets<'a> {
                 .iter()
                 .filter_map(|(_, pod)| pod.node.as_deref())
                 .collect(),
-            startup_seconds: mean(pods.iter().filter_map(|(_, pod)| pod.startup_seconds)),
+            startup_seconds: median(pods.iter().filter_map(|(_, pod)| pod.startup_seconds)),
             ..Counted::default()
         };
+        let existing = target.replicas.unwrap_or(units.len() as u32);
         for (unit, pods) in units {
             let unschedulable = pods.iter().any(|(_, pod)| pod.unschedulable);
             counted.unschedulable += u32::from(unschedulable);
@@ -82,7 +86,7 @@ impl<'a> PodsOfTargets<'a> {
                 .extend(serving(unit, pods, position).filter(|_| whole));
         }
         // What is above the spec is a rollout's surge, or on its way out.
-        counted.current = target.replicas.min(target.spec_replicas);
+        counted.current = existing.min(target.spec_replicas);
         let ready = (counted.replicas.len() as u32).max(target.ready_replicas);
         counted.ready = ready.min(counted.current);
         counted
@@ -114,7 +118,10 @@ fn is_leader(pod: &Pod) -> bool {
     pod.group().is_some_and(|group| group.is_leader)
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+/// The lower one of two in the middle.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().checked_sub(1)? / 2;
+    values.get(middle).copied()
 }

@@ -1,0 +1,1 @@
+//! What the index keeps, and of whom.
