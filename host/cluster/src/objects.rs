@@ -7,6 +7,8 @@ pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod pool;
 pub(crate) mod template;
+#[cfg(test)]
+mod tests;
 pub(crate) mod variant;
 pub(crate) mod workload;
 

@@ -5,6 +5,8 @@ mod grouping;
 mod replicas;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timing;
 
 use std::collections::BTreeMap;
 
