@@ -42,10 +42,15 @@ pub(crate) fn is_accelerator(resource: &str) -> bool {
     }
 }
 
+/// The product that a node's labels name.
+pub(crate) fn product(labels: &Labels) -> Option<&str> {
+    let mut labels = PRODUCT_LABELS.iter().filter_map(|label| labels.get(*label));
+    labels.next().map(String::as_str)
+}
+
 /// The name of an accelerator on a node: its product, with the profile of a partition.
 pub(crate) fn name(labels: &Labels, resource: &str) -> String {
-    let product = PRODUCT_LABELS.iter().find_map(|label| labels.get(*label));
-    let product = product.map_or(resource, String::as_str);
+    let product = product(labels).unwrap_or(resource);
     if product == resource {
         return product.to_owned();
     }

@@ -15,6 +15,7 @@ use trimtab_core::fleet::{FleetPool, UNMEASURED};
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
+use crate::accelerator::Accelerators;
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
 use crate::index::target::Target;
@@ -89,13 +90,14 @@ impl Index {
     pub(crate) fn view(&mut self) -> View {
         let (claimed, mut refused) = self.claimed();
         let pods = PodsOfTargets::new(self, &claimed);
+        let accelerators = Accelerators::new(self, claimed.iter().map(|member| member.target));
         let mut starts = BTreeMap::new();
         let mut pools = Vec::new();
         for (place, mut members) in groups(self, claimed, &mut refused) {
             members.sort_by(|a, b| a.name.cmp(&b.name));
-            pools.push(self.pool(&place, &members, &pods, &mut starts));
+            pools.push(self.pool(&place, &members, (&pods, &accelerators), &mut starts));
         }
-        drop(pods);
+        drop((pods, accelerators));
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
         View {
@@ -191,7 +193,7 @@ impl Index {
         &self,
         place: &Place,
         members: &[Claimed<'_>],
-        pods: &PodsOfTargets<'_>,
+        (pods, accelerators): (&PodsOfTargets<'_>, &Accelerators<'_>),
         starts: &mut BTreeMap<TargetKey, f64>,
     ) -> PoolView {
         let namespace = &place.namespace;
@@ -216,7 +218,7 @@ impl Index {
             let startup = seen.or_else(|| self.starts.get(&member.claim.target).copied());
             starts.extend(seen.map(|seen| (member.claim.target.clone(), seen)));
             let mut warnings = member.claim.faults.clone();
-            let variant = self.variant(member, &counted, startup, &mut warnings);
+            let variant = self.variant(member, &counted, accelerators, startup, &mut warnings);
             fleet.pool.variants.push(variant);
             fleet.replicas.extend(counted.replicas);
             variants.push(VariantView {
@@ -236,6 +238,7 @@ impl Index {
         &self,
         member: &Claimed<'_>,
         counted: &Counted<'_>,
+        accelerators: &Accelerators<'_>,
         startup_time: Option<f64>,
         warnings: &mut Vec<String>,
     ) -> Variant {
@@ -245,7 +248,7 @@ impl Index {
             trimtab_contract::Role::Both
         });
         let nodes = counted.nodes.iter().copied();
-        let accelerator = self.accelerator(target, claim.accelerator.as_deref(), nodes);
+        let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes);
         let devices = target.claim_templates.iter();
         let devices = devices.filter_map(|template| {
             let key = (claim.target.namespace.clone(), template.clone());

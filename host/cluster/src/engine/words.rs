@@ -12,6 +12,8 @@ pub(super) fn of(container: &Container) -> Vec<Vec<String>> {
     match script(&line) {
         Some(script) => {
             let script = expand(script, container, Syntax::Shell);
+            // A line that goes on in the next one.
+            let script = script.replace("\\\n", "");
             let commands = script::commands(&script).into_iter();
             // A script with an open quote is not one that runs; its words are still worth a look.
             let words = |command: &str| {

@@ -39,7 +39,7 @@ pub(crate) struct Pod {
     pub(crate) startup_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) group: String,
     pub(crate) kind: String,

@@ -148,6 +148,14 @@ impl Target {
         named.all(|other| other == first).then_some(first.as_str())
     }
 
+    /// The node labels by which it chooses.
+    pub(crate) fn node_labels(&self) -> impl Iterator<Item = &str> {
+        let terms = self.node_terms.iter();
+        let expressions = terms.flat_map(|term| &term.match_expressions);
+        let selected = self.node_selector.keys().map(String::as_str);
+        selected.chain(expressions.map(|expression| expression.key.as_str()))
+    }
+
     /// Whether its pods may run on a node with these labels.
     pub(crate) fn fits(&self, labels: &Labels) -> bool {
         let selected = self

@@ -3,20 +3,24 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use trimtab_core::fleet::{FleetPod, FleetReplica};
 
 use super::Claimed;
 use crate::index::Index;
 use crate::index::claim::TargetKey;
-use crate::index::pod::Pod;
+use crate::index::pod::{Owner, Pod};
 
 /// Names the variant that a pod belongs to, whoever owns it.
 const VARIANT: &str = "llm-d.ai/variant";
 
 /// Living pods by the target that they belong to.
-pub(super) struct PodsOfTargets<'a>(BTreeMap<TargetKey, Vec<(&'a str, &'a Pod)>>);
+pub(super) struct PodsOfTargets<'a>(HashMap<TargetKey, Vec<(&'a str, &'a Pod)>>);
+
+/// From where a pod's way up to its target leads: namespace, LeaderWorkerSet, owner. Most pods
+/// share theirs with others.
+type Start<'a> = (&'a str, Option<&'a str>, Option<&'a Owner>);
 
 /// Replicas of one variant.
 #[derive(Debug, Default)]
@@ -35,12 +39,13 @@ pub(super) struct Counted<'a> {
 
 impl<'a> PodsOfTargets<'a> {
     pub(super) fn new(index: &'a Index, claimed: &[Claimed<'_>]) -> Self {
-        let mut by_name: BTreeMap<(&str, &str), &TargetKey> = BTreeMap::new();
+        let mut by_name: HashMap<(&str, &str), &TargetKey> = HashMap::new();
         for member in claimed {
             let key = (member.claimant.namespace.as_str(), member.name.as_str());
             by_name.insert(key, &member.claim.target);
         }
-        let mut of_targets: BTreeMap<TargetKey, Vec<(&str, &Pod)>> = BTreeMap::new();
+        let mut by_start: HashMap<Start<'_>, Vec<(&str, &Pod)>> = HashMap::new();
+        let mut of_targets: HashMap<TargetKey, Vec<(&str, &Pod)>> = HashMap::new();
         for (namespace, pods) in &index.pods {
             if !index.watched.contains(namespace) {
                 continue;
@@ -48,12 +53,22 @@ impl<'a> PodsOfTargets<'a> {
             for (name, pod) in pods.iter().filter(|(_, pod)| pod.alive) {
                 let named = pod.labels.get(VARIANT).map(String::as_str);
                 let named = named.and_then(|name| by_name.get(&(namespace.as_str(), name)));
-                let target = named.map(|target| (*target).clone());
-                let Some(target) = target.or_else(|| index.target_of(namespace, pod)) else {
-                    continue;
+                let found = match named {
+                    Some(target) => of_targets.entry((*target).clone()).or_default(),
+                    None => by_start.entry(start(namespace, pod)).or_default(),
                 };
-                of_targets.entry(target).or_default().push((name, pod));
+                found.push((name, pod));
             }
+        }
+        for ((namespace, ..), pods) in by_start {
+            let first = pods.first();
+            let target = first.and_then(|(_, pod)| index.target_of(namespace, pod));
+            if let Some(target) = target {
+                of_targets.entry(target).or_default().extend(pods);
+            }
+        }
+        for pods in of_targets.values_mut() {
+            pods.sort_by_key(|(name, _)| *name);
         }
         Self(of_targets)
     }
@@ -91,6 +106,11 @@ impl<'a> PodsOfTargets<'a> {
         counted.ready = ready.min(counted.current);
         counted
     }
+}
+
+fn start<'a>(namespace: &'a str, pod: &'a Pod) -> Start<'a> {
+    let set = pod.group().map(|group| group.set);
+    (namespace, set, pod.owner.as_ref())
 }
 
 /// A replica whose pods are all ready.
