@@ -2,6 +2,7 @@
 //! and environment.
 
 mod flags;
+mod script;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -37,51 +38,87 @@ pub(crate) struct Settings {
     chunked_prefill: bool,
 }
 
-/// Reads the container that runs an engine: the last one that names one.
+/// Reads the container that runs an engine: the last one whose model is known, or else the last
+/// one that looks like an engine; sidecars may be named after the engine that they serve.
 pub(crate) fn read(containers: &[Container]) -> Option<Settings> {
-    let mut found = containers.iter().filter_map(settings);
-    found.next_back()
+    let found: Vec<Settings> = containers.iter().filter_map(settings).collect();
+    let named = found.iter().rfind(|settings| settings.model.is_some());
+    named.or(found.last()).cloned()
 }
 
 fn settings(container: &Container) -> Option<Settings> {
-    let words = words::of(container);
-    let kind = kind(container, &words)?;
-    let flags = Flags::read(&words);
-    Some(match kind {
-        Kind::Vllm | Kind::Simulator => vllm(kind, container, &words, &flags),
+    let commands = words::of(container);
+    let starting = commands.iter().rfind(|words| starts_engine(words));
+    let words = starting.or(commands.last()).map_or(&[][..], Vec::as_slice);
+    let kind = kind(container, words)?;
+    let flags = Flags::read(words);
+    let mut settings = match kind {
+        Kind::Vllm | Kind::Simulator => vllm(kind, container, words, &flags),
         Kind::Sglang => sglang(&flags),
-    })
+    };
+    // A variable whose value is not in the object is no name.
+    settings.model = settings.model.filter(|model| !model.contains('$'));
+    Some(settings)
 }
 
 /// An image may be a registry's mirror under any name, and a command line may be the image's own:
 /// either is enough.
 fn kind(container: &Container, words: &[String]) -> Option<Kind> {
     let image = container.image.as_deref().unwrap_or_default();
-    let program = |word: &String, name: &str| {
-        let last = word.rsplit('/').next().unwrap_or(word);
-        last == name || last.starts_with(&format!("{name}."))
+    let images = [
+        ("llm-d-inference-sim", Kind::Simulator),
+        ("sglang", Kind::Sglang),
+        ("vllm", Kind::Vllm),
+        ("llm-d-cuda", Kind::Vllm),
+    ];
+    let by_image = || {
+        let mut images = images.iter().filter(|(name, _)| image.contains(name));
+        images.next().map(|(_, kind)| *kind)
     };
-    let named = |name: &str| image.contains(name) || words.iter().any(|word| program(word, name));
-    if named("llm-d-inference-sim") {
-        Some(Kind::Simulator)
-    } else if named("sglang") {
-        Some(Kind::Sglang)
-    } else if named("vllm") || named("llm-d-cuda") || words.iter().any(|word| word == "--model") {
-        Some(Kind::Vllm)
-    } else {
-        None
-    }
+    program(words).or_else(by_image).or_else(|| {
+        let takes_model = words.iter().any(is_model_flag);
+        takes_model.then_some(Kind::Vllm)
+    })
+}
+
+/// The engine that a command line starts.
+fn program(words: &[String]) -> Option<Kind> {
+    let runs = |name: &str| {
+        words.iter().any(|word| {
+            let last = word.rsplit('/').next().unwrap_or(word);
+            let module = last.strip_prefix(name);
+            module.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let programs = [
+        ("llm-d-inference-sim", Kind::Simulator),
+        ("sglang", Kind::Sglang),
+        ("vllm", Kind::Vllm),
+    ];
+    let mut running = programs.iter().filter(|(name, _)| runs(name));
+    running.next().map(|(_, kind)| *kind)
+}
+
+fn starts_engine(words: &[String]) -> bool {
+    program(words).is_some() || words.iter().any(is_model_flag)
+}
+
+fn is_model_flag(word: &String) -> bool {
+    word == "--model" || word.starts_with("--model=")
 }
 
 fn vllm(kind: Kind, container: &Container, words: &[String], flags: &Flags) -> Settings {
     // V0 is gone since vLLM 0.11; until then this variable chose it.
     let first_engine = container.variable("VLLM_USE_V1") == Some("0");
     let positional = || {
-        let serve = words.iter().position(|word| word == "serve")?;
-        words
-            .get(serve + 1)
-            .filter(|word| !word.starts_with('-'))
-            .cloned()
+        let serve = words.iter().position(|word| word == "serve");
+        let at = match serve {
+            Some(serve) => serve + 1,
+            // The images of newer versions start `vllm serve` by themselves.
+            None if container.command.is_empty() && program(words).is_none() => 0,
+            None => return None,
+        };
+        words.get(at).filter(|word| !word.starts_with('-')).cloned()
     };
     Settings {
         kind,
@@ -195,6 +232,11 @@ impl Settings {
 /// Cards of 70 GiB and more, the A100 excepted, as vLLM draws the line.
 fn is_large(accelerator: &str) -> bool {
     let name = accelerator.to_ascii_uppercase();
+    if let Some((_, profile)) = name.split_once("-MIG-") {
+        let memory = profile.split_once('.').map(|(_, memory)| memory);
+        let gigabytes = memory.and_then(|memory| memory.split_once("GB")?.0.parse::<u32>().ok());
+        return !name.contains("A100") && gigabytes.is_some_and(|memory| memory >= 70);
+    }
     [
         "H100", "H200", "H20", "H800", "GH200", "B200", "B300", "MI3", "GAUDI3", "GAUDI-3",
     ]

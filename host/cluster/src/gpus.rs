@@ -42,13 +42,27 @@ pub(crate) fn is_accelerator(resource: &str) -> bool {
     }
 }
 
+/// The product that a node's labels name.
+pub(crate) fn product(labels: &Labels) -> Option<&str> {
+    let mut labels = PRODUCT_LABELS.iter().filter_map(|label| labels.get(*label));
+    labels.next().map(String::as_str)
+}
+
 /// The name of an accelerator on a node: its product, with the profile of a partition.
 pub(crate) fn name(labels: &Labels, resource: &str) -> String {
-    let product = PRODUCT_LABELS.iter().find_map(|label| labels.get(*label));
-    let product = product.map_or(resource, String::as_str);
-    match resource.split_once("/mig-") {
-        Some((_, profile)) if product != resource => format!("{product}-MIG-{profile}"),
-        _ => product.to_owned(),
+    let product = product(labels).unwrap_or(resource);
+    if product == resource {
+        return product.to_owned();
+    }
+    match resource.split_once('/') {
+        Some(("amd.com", layout)) if layout.contains("_nps") && !layout.starts_with("spx") => {
+            format!("{product}-{layout}")
+        }
+        Some((_, device)) => match device.strip_prefix("mig-") {
+            Some(profile) => format!("{product}-MIG-{profile}"),
+            None => product.to_owned(),
+        },
+        None => product.to_owned(),
     }
 }
 
@@ -60,29 +74,32 @@ pub(crate) fn of_resources(resources: &BTreeMap<String, Quantity>) -> Counts {
 }
 
 /// Accelerators that a pod holds: what its containers and sidecars ask for together, or one of
-/// its other init containers alone, where that is more.
+/// its other init containers with the sidecars that started before it, where that is more.
 pub(crate) fn of_pod(containers: &[Container], init_containers: &[Container]) -> Counts {
     let mut together = Counts::new();
-    let mut alone = Counts::new();
-    for container in containers {
-        add(&mut together, &requested(&container.resources));
-    }
+    let mut at_start = Counts::new();
     for container in init_containers {
         let asked = requested(&container.resources);
         if container.restart_policy.as_deref() == Some("Always") {
             add(&mut together, &asked);
         } else {
-            for (resource, count) in asked {
-                let most = alone.entry(resource).or_default();
-                *most = (*most).max(count);
-            }
+            let mut beside = together.clone();
+            add(&mut beside, &asked);
+            raise(&mut at_start, beside);
         }
     }
-    for (resource, count) in alone {
-        let most = together.entry(resource).or_default();
+    for container in containers {
+        add(&mut together, &requested(&container.resources));
+    }
+    raise(&mut together, at_start);
+    together
+}
+
+fn raise(counts: &mut Counts, to: Counts) {
+    for (resource, count) in to {
+        let most = counts.entry(resource).or_default();
         *most = (*most).max(count);
     }
-    together
 }
 
 /// Extended resources must have equal requests and limits; either may be left out.

@@ -6,6 +6,10 @@ pub(crate) mod device;
 pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,20 +102,24 @@ impl Index {
             name,
         };
         self.drop_claim(&claimant);
+        let namespace = claimant.namespace.clone();
         if let Some(claim) = claim.filter(|_| metadata.deletion_timestamp.is_none()) {
-            self.watch(&claimant.namespace);
+            self.watch(&namespace);
             let claimants = self.claimants.entry(claim.target.clone()).or_default();
             claimants.insert(claimant.clone());
             self.claims.insert(claimant, claim);
         }
+        self.unwatch(&namespace);
     }
 
     pub(crate) fn delete_claim(&mut self, way: Way, (namespace, name): Key) {
-        self.drop_claim(&Claimant {
+        let claimant = Claimant {
             way,
             namespace,
             name,
-        });
+        };
+        self.drop_claim(&claimant);
+        self.unwatch(&claimant.namespace);
     }
 
     fn drop_claim(&mut self, claimant: &Claimant) {
@@ -160,7 +168,7 @@ impl Index {
         let (namespace, name) = key(&object.metadata);
         let before = self.pods.get(&namespace).and_then(|pods| pods.get(&name));
         let pod = Pod::of(object, before);
-        if pod.gpus.is_empty() && !self.watched.contains(&namespace) {
+        if !pod.holds_any_gpu() && !self.watched.contains(&namespace) {
             self.delete_pod(&(namespace, name));
             return;
         }
@@ -181,15 +189,15 @@ impl Index {
     pub(crate) fn target_of(&self, namespace: &str, pod: &Pod) -> Option<TargetKey> {
         /// Pod, ReplicaSet, Deployment: and whatever wraps a Deployment.
         const STEPS: usize = 4;
-        if let Some(group) = pod.group() {
-            return Some(TargetKey {
+        let mut at = match pod.group() {
+            Some(group) => TargetKey {
                 namespace: namespace.to_owned(),
                 group: "leaderworkerset.x-k8s.io".to_owned(),
                 kind: "LeaderWorkerSet".to_owned(),
                 name: group.set.to_owned(),
-            });
-        }
-        let mut at = pod.owner.as_ref()?.key(namespace);
+            },
+            None => pod.owner.as_ref()?.key(namespace),
+        };
         let mut found = None;
         for _ in 0..STEPS {
             if self.targets.contains_key(&at) {
@@ -232,6 +240,7 @@ impl Index {
 
     pub(crate) fn delete_pool(&mut self, version: PoolVersion, key: &Key) {
         self.pools.remove(&(key.clone(), version));
+        self.unwatch(&key.0);
     }
 
     pub(crate) fn apply_service(&mut self, object: Service) {
@@ -299,6 +308,27 @@ impl Index {
     fn watch(&mut self, namespace: &str) {
         if self.watched.insert(namespace.to_owned()) {
             self.unlisted.insert(namespace.to_owned());
+        }
+    }
+
+    /// Where nothing asks for them any more, only pods with accelerators are kept.
+    fn unwatch(&mut self, namespace: &str) {
+        if !self.watched.contains(namespace) {
+            return;
+        }
+        let claims = self.claims.keys();
+        let mut asking = claims.map(|claimant| &claimant.namespace);
+        let mut pools = self.pools.keys().map(|((namespace, _), _)| namespace);
+        if asking.any(|of| of == namespace) || pools.any(|of| of == namespace) {
+            return;
+        }
+        self.watched.remove(namespace);
+        self.unlisted.remove(namespace);
+        if let Some(pods) = self.pods.get_mut(namespace) {
+            pods.retain(|_, pod| pod.holds_any_gpu());
+            if pods.is_empty() {
+                self.pods.remove(namespace);
+            }
         }
     }
 

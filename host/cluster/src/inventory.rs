@@ -1,6 +1,9 @@
 //! GPUs by accelerator: what the nodes have, and what pods of anybody hold.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use trimtab_contract::Accelerator;
 
@@ -57,12 +60,17 @@ impl Index {
             let node = device.node.as_ref();
             node.is_none_or(|name| self.nodes.get(name).is_some_and(|node| node.usable))
         });
-        for device in known.values() {
+        for device in known.values().filter(|device| device.card.is_none()) {
             let (total, _) = counts.entry(device.accelerator.clone()).or_default();
             *total = total.saturating_add(1);
         }
+        // Several claims may share a device, or hold partitions of one card.
         let held = self.held.values().flatten();
-        for device in held.filter_map(|key| known.get(key)) {
+        let held: BTreeSet<_> = held
+            .filter_map(|key| known.get_key_value(key))
+            .map(|(key, device)| device.card.as_ref().unwrap_or(key))
+            .collect();
+        for device in held.into_iter().filter_map(|key| known.get(key)) {
             let (_, used) = counts.entry(device.accelerator.clone()).or_default();
             *used = used.saturating_add(1);
         }

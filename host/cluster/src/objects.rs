@@ -7,6 +7,8 @@ pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod pool;
 pub(crate) mod template;
+#[cfg(test)]
+mod tests;
 pub(crate) mod variant;
 pub(crate) mod workload;
 
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::core::{ApiResource, DynamicResourceScope};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 /// Any object, with the parts of its spec and status that `S` and `T` name.
@@ -32,6 +35,17 @@ pub(crate) struct Object<S, T> {
         bound(deserialize = "T: Default + Deserialize<'de>")
     )]
     pub(crate) status: T,
+}
+
+/// A part of an object that nobody needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from)?;
+        Ok(Self)
+    }
 }
 
 impl<S, T> kube::Resource for Object<S, T> {
@@ -70,8 +84,9 @@ pub(crate) type Labels = BTreeMap<String, String>;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Condition {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_default")]
     pub(crate) kind: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) status: String,
     pub(crate) last_transition_time: Option<Time>,
 }
@@ -96,4 +111,23 @@ where
     V: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// What is not of the expected form is as missing. For kinds whose schema is not Kubernetes' own:
+/// one odd object must not hide the others of its list.
+pub(crate) fn lenient<'de, D, V>(from: D) -> Result<V, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Default + Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written<V> {
+        Expected(V),
+        Other(IgnoredAny),
+    }
+    Ok(match Option::deserialize(from)? {
+        Some(Written::Expected(value)) => value,
+        Some(Written::Other(_)) | None => V::default(),
+    })
 }

@@ -3,6 +3,10 @@
 
 mod grouping;
 mod replicas;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod timing;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,7 @@ use trimtab_core::fleet::{FleetPool, UNMEASURED};
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
+use crate::accelerator::Accelerators;
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
 use crate::index::target::Target;
@@ -110,13 +115,14 @@ impl Index {
     pub(crate) fn view(&mut self, sees_all_gpus: bool) -> View {
         let (claimed, mut refused) = self.claimed();
         let pods = PodsOfTargets::new(self, &claimed);
+        let accelerators = Accelerators::new(self, claimed.iter().map(|member| member.target));
         let mut starts = BTreeMap::new();
         let mut pools = Vec::new();
         for (place, mut members) in groups(self, claimed, &mut refused) {
             members.sort_by(|a, b| a.name.cmp(&b.name));
-            pools.push(self.pool(&place, &members, &pods, &mut starts));
+            pools.push(self.pool(&place, &members, (&pods, &accelerators), &mut starts));
         }
-        drop(pods);
+        drop((pods, accelerators));
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
         View {
@@ -207,7 +213,7 @@ impl Index {
         &self,
         place: &Place,
         members: &[Claimed<'_>],
-        pods: &PodsOfTargets<'_>,
+        (pods, accelerators): (&PodsOfTargets<'_>, &Accelerators<'_>),
         starts: &mut BTreeMap<TargetKey, f64>,
     ) -> PoolView {
         let namespace = &place.namespace;
@@ -228,11 +234,11 @@ impl Index {
         let mut variants = Vec::with_capacity(members.len());
         for (position, member) in members.iter().enumerate() {
             let counted = pods.count(member, position as u32);
-            let mean = counted.startup_seconds;
-            let startup = mean.or_else(|| self.starts.get(&member.claim.target).copied());
-            starts.extend(mean.map(|mean| (member.claim.target.clone(), mean)));
+            let seen = counted.startup_seconds;
+            let startup = seen.or_else(|| self.starts.get(&member.claim.target).copied());
+            starts.extend(seen.map(|seen| (member.claim.target.clone(), seen)));
             let mut warnings = member.claim.faults.clone();
-            let variant = self.variant(member, &counted, startup, &mut warnings);
+            let variant = self.variant(member, &counted, accelerators, startup, &mut warnings);
             fleet.pool.variants.push(variant);
             fleet.replicas.extend(counted.replicas);
             variants.push(VariantView {
@@ -252,6 +258,7 @@ impl Index {
         &self,
         member: &Claimed<'_>,
         counted: &Counted<'_>,
+        accelerators: &Accelerators<'_>,
         startup_time: Option<f64>,
         warnings: &mut Vec<String>,
     ) -> Variant {
@@ -261,7 +268,7 @@ impl Index {
             trimtab_contract::Role::Both
         });
         let nodes = counted.nodes.iter().copied();
-        let accelerator = self.accelerator(target, claim.accelerator.as_deref(), nodes);
+        let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes);
         let devices = target.claim_templates.iter();
         let devices = devices.filter_map(|template| {
             let key = (claim.target.namespace.clone(), template.clone());

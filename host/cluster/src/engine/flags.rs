@@ -76,7 +76,7 @@ fn count(text: &str) -> Option<u32> {
     };
     let last = text.chars().next_back()?;
     let number: f64 = match unit(last) {
-        Some(unit) => text.trim_end_matches(last).parse::<f64>().ok()? * unit,
+        Some(unit) => text.strip_suffix(last)?.parse::<f64>().ok()? * unit,
         None => text.parse().ok()?,
     };
     let whole = number >= 1.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0;

@@ -1,5 +1,7 @@
 //! Command lines as they are found in the field, and what they mean.
 
+mod lines;
+
 use super::*;
 use crate::objects::template::Variable;
 

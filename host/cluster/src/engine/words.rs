@@ -1,9 +1,10 @@
-//! A container's command line as words, with what Kubernetes and a shell would have made of it.
+//! A container's command lines as words, with what Kubernetes and a shell would have made of them.
 
+use super::script;
 use crate::objects::template::Container;
 
-/// Command and arguments; where they run a script in a shell, the script's own words.
-pub(super) fn of(container: &Container) -> Vec<String> {
+/// Command and arguments; where they run a script in a shell, each of the script's commands.
+pub(super) fn of(container: &Container) -> Vec<Vec<String>> {
     let line = container.command.iter().chain(&container.args);
     let line: Vec<String> = line
         .map(|word| expand(word, container, Syntax::Kubernetes))
@@ -11,11 +12,17 @@ pub(super) fn of(container: &Container) -> Vec<String> {
     match script(&line) {
         Some(script) => {
             let script = expand(script, container, Syntax::Shell);
+            // A line that goes on in the next one.
+            let script = script.replace("\\\n", "");
+            let commands = script::commands(&script).into_iter();
             // A script with an open quote is not one that runs; its words are still worth a look.
-            shlex::split(&script)
-                .unwrap_or_else(|| script.split_whitespace().map(str::to_owned).collect())
+            let words = |command: &str| {
+                shlex::split(command)
+                    .unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect())
+            };
+            commands.map(words).collect()
         }
-        None => line,
+        None => vec![line],
     }
 }
 
@@ -28,7 +35,7 @@ fn script(line: &[String]) -> Option<&String> {
     let rest = line.get(shell + 1..)?;
     let flag = rest
         .iter()
-        .position(|word| word.starts_with('-') && word.ends_with('c'))?;
+        .position(|word| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c'))?;
     rest.get(flag + 1)
 }
 
@@ -47,6 +54,11 @@ fn expand(text: &str, container: &Container, syntax: Syntax) -> String {
     while let Some(at) = rest.find('$') {
         let (before, found) = rest.split_at(at);
         expanded.push_str(before);
+        if let (Syntax::Kubernetes, Some(literal)) = (syntax, found.strip_prefix("$$")) {
+            expanded.push('$');
+            rest = literal;
+            continue;
+        }
         match variable(found, syntax) {
             Some(Variable {
                 name,

@@ -1,5 +1,8 @@
 //! Claims: the objects that ask for a workload to be scaled, in whichever of three ways.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -159,7 +162,7 @@ impl Claim {
         target: &TargetReference,
         (min_replicas, max_replicas): (Option<u32>, u32),
     ) -> Self {
-        let kind = target.kind.clone();
+        let kind = target.kind.clone().filter(|kind| !kind.is_empty());
         let kind = kind.unwrap_or_else(|| "Deployment".to_owned());
         let label = |key| metadata.labels.as_ref()?.get(key).cloned();
         let min_replicas = min_replicas.unwrap_or(1);

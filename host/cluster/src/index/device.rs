@@ -1,6 +1,6 @@
 //! Devices that are given out by dynamic resource allocation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::objects::device::{
     Device, ResourceClaim, ResourceClaimTemplate, ResourceSlice, SlicePool,
@@ -23,6 +23,8 @@ pub(crate) type DeviceKey = (String, String, String);
 pub(crate) struct Known {
     pub(crate) accelerator: String,
     pub(crate) node: Option<String>,
+    /// The card that it is cut from, where that is known too: then it does not count by itself.
+    pub(crate) card: Option<DeviceKey>,
 }
 
 impl Slice {
@@ -46,7 +48,7 @@ fn is_accelerator(name: &str) -> bool {
 }
 
 /// Devices of all complete pools. Of a pool only the newest generation counts, and only once all
-/// of its slices are there; a partition and the card that it is cut from are not both counted.
+/// of its slices are there.
 pub(crate) fn devices<'a>(
     slices: impl Iterator<Item = &'a Slice> + Clone,
 ) -> BTreeMap<DeviceKey, Known> {
@@ -70,20 +72,20 @@ pub(crate) fn devices<'a>(
         if !slices.iter().all(complete) {
             continue;
         }
-        let all = || {
-            let of = |slice: &&'a Slice| slice.devices.iter();
-            slices.iter().flat_map(of)
-        };
-        let cards: BTreeSet<&str> = all().filter_map(|device| text(device, "uuid")).collect();
+        let key = |device: &Device| (driver.to_owned(), pool.to_owned(), device.name.clone());
+        let all = slices.iter().flat_map(|slice| &slice.devices);
+        let cards: BTreeMap<&str, &Device> = all
+            .filter_map(|device| Some((text(device, "uuid")?, device)))
+            .collect();
         for slice in &slices {
             for device in &slice.devices {
-                if text(device, "parentUUID").is_some_and(|parent| cards.contains(parent)) {
-                    continue;
-                }
-                let key = (driver.to_owned(), pool.to_owned(), device.name.clone());
-                let accelerator = accelerator(driver, device);
-                let node = slice.node.clone();
-                known.insert(key, Known { accelerator, node });
+                let card = text(device, "parentUUID").and_then(|uuid| cards.get(uuid));
+                let of = Known {
+                    accelerator: accelerator(driver, device),
+                    node: slice.node.clone(),
+                    card: card.map(|card| key(card)),
+                };
+                known.insert(key(device), of);
             }
         }
     }

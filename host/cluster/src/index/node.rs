@@ -23,11 +23,4 @@ impl Node {
             usable: ready && !object.spec.unschedulable,
         }
     }
-
-    /// The accelerators that it has.
-    pub(crate) fn accelerators(&self) -> impl Iterator<Item = String> + '_ {
-        self.allocatable
-            .keys()
-            .map(|resource| gpus::name(&self.labels, resource))
-    }
 }

@@ -10,6 +10,10 @@ use crate::index::claim::{TargetKey, group};
 use crate::objects::pod::Pod as Object;
 use crate::objects::{Labels, millis, true_since_ms};
 
+/// A pod that was ready for the first time this long after it was scheduled did so again, after
+/// it had not been for a while: no engine loads its weights for an hour.
+const LONGEST_START_SECONDS: f64 = 3600.0;
+
 /// Labels of a LeaderWorkerSet's pods.
 const SET_NAME: &str = "leaderworkerset.sigs.k8s.io/name";
 const GROUP_INDEX: &str = "leaderworkerset.sigs.k8s.io/group-index";
@@ -35,7 +39,7 @@ pub(crate) struct Pod {
     pub(crate) startup_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) group: String,
     pub(crate) kind: String,
@@ -76,8 +80,9 @@ impl Pod {
         let created = metadata.creation_timestamp.as_ref().map(millis);
         let scheduled = true_since_ms(conditions, "PodScheduled").filter(|at| *at > 0);
         let startup = || {
-            let since = scheduled.or(created)?;
-            Some(ready_since_ms?.saturating_sub(since) as f64 / 1000.0)
+            let ready = ready_since_ms.filter(|at| *at > 0)?;
+            let took = ready.checked_sub(scheduled.or(created)?)? as f64 / 1000.0;
+            (took <= LONGEST_START_SECONDS).then_some(took)
         };
         let finished = matches!(status.phase.as_str(), "Succeeded" | "Failed");
         let labels = metadata.labels.clone().unwrap_or_default();
@@ -102,6 +107,11 @@ impl Pod {
                 .or_else(startup),
             uid,
         }
+    }
+
+    /// Whether others lack accelerators because of it.
+    pub(super) fn holds_any_gpu(&self) -> bool {
+        self.holds_gpus && !self.gpus.is_empty()
     }
 
     /// The LeaderWorkerSet group that it is part of.

@@ -1,5 +1,8 @@
 //! What is known of a workload that can be scaled: all that its template says, worked out once.
 
+#[cfg(test)]
+mod tests;
+
 use crate::engine::{self, Settings};
 use crate::gpus::{self, Counts, PRODUCT_LABELS};
 use crate::index::claim::ACCELERATOR;
@@ -16,8 +19,8 @@ pub(crate) struct Target {
     pub(crate) deleting: bool,
     /// Replicas asked for; 1 where nobody said.
     pub(crate) spec_replicas: u32,
-    /// Replicas that exist, surge included.
-    pub(crate) replicas: u32,
+    /// Replicas that exist, surge included; `None` where the status does not say.
+    pub(crate) replicas: Option<u32>,
     pub(crate) ready_replicas: u32,
     /// Pods of one replica: several for the groups of a LeaderWorkerSet.
     pub(crate) pods_per_replica: u32,
@@ -55,7 +58,7 @@ impl Target {
             .cloned();
         target.deleting = metadata.deletion_timestamp.is_some();
         target.spec_replicas = spec_replicas;
-        target.replicas = status.replicas.unwrap_or(0);
+        target.replicas = status.replicas;
         target.ready_replicas = status.ready_replicas.unwrap_or(0);
         target
     }
@@ -143,6 +146,14 @@ impl Target {
             .flat_map(|expression| &expression.values);
         let first = named.next()?;
         named.all(|other| other == first).then_some(first.as_str())
+    }
+
+    /// The node labels by which it chooses.
+    pub(crate) fn node_labels(&self) -> impl Iterator<Item = &str> {
+        let terms = self.node_terms.iter();
+        let expressions = terms.flat_map(|term| &term.match_expressions);
+        let selected = self.node_selector.keys().map(String::as_str);
+        selected.chain(expressions.map(|expression| expression.key.as_str()))
     }
 
     /// Whether its pods may run on a node with these labels.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Object, or_default};
+use super::{Ignored, Object, or_default};
 
-pub(crate) type ResourceSlice = Object<SliceSpec, ()>;
+pub(crate) type ResourceSlice = Object<SliceSpec, Ignored>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SliceSpec {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) driver: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) pool: SlicePool,
@@ -22,15 +23,19 @@ pub(crate) struct SliceSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SlicePool {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) name: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) generation: i64,
     /// Slices that make up this generation of the pool.
+    #[serde(deserialize_with = "or_default")]
     pub(crate) resource_slice_count: i64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Device {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) name: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) attributes: BTreeMap<String, Attribute>,
@@ -45,7 +50,7 @@ pub(crate) struct Attribute {
 pub(crate) type ResourceClaim = Object<ClaimSpec, ClaimStatus>;
 
 /// A claim template wraps a claim's spec in a spec of its own.
-pub(crate) type ResourceClaimTemplate = Object<ClaimTemplateSpec, ()>;
+pub(crate) type ResourceClaimTemplate = Object<ClaimTemplateSpec, Ignored>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -111,8 +116,11 @@ pub(crate) struct AllocatedDevices {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AllocatedDevice {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) driver: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) pool: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) device: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) admin_access: bool,

@@ -1,10 +1,11 @@
 //! InferencePools of both API versions, and the Services of their endpoint pickers.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::{Labels, Object, or_default};
+use super::{Ignored, Labels, Object, lenient, or_default};
 
-pub(crate) type InferencePool = Object<InferencePoolSpec, ()>;
+pub(crate) type InferencePool = Object<InferencePoolSpec, Ignored>;
 
 /// `inference.networking.k8s.io/v1`, and `inference.networking.x-k8s.io/v1alpha2` in its terms.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -12,14 +13,16 @@ pub(crate) type InferencePool = Object<InferencePoolSpec, ()>;
 pub(crate) struct InferencePoolSpec {
     #[serde(deserialize_with = "selector")]
     pub(crate) selector: Labels,
-    #[serde(alias = "extensionRef", deserialize_with = "or_default")]
+    #[serde(alias = "extensionRef", deserialize_with = "lenient")]
     pub(crate) endpoint_picker_ref: PickerReference,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PickerReference {
+    #[serde(deserialize_with = "lenient")]
     pub(crate) kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) name: String,
 }
 
@@ -33,6 +36,7 @@ fn selector<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Error> {
             match_labels: Labels,
         },
         Plain(Labels),
+        Other(IgnoredAny),
     }
     Ok(match Option::<Written>::deserialize(from)? {
         Some(
@@ -41,11 +45,11 @@ fn selector<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Error> {
             }
             | Written::Plain(labels),
         ) => labels,
-        None => Labels::new(),
+        Some(Written::Other(_)) | None => Labels::new(),
     })
 }
 
-pub(crate) type Service = Object<ServiceSpec, ()>;
+pub(crate) type Service = Object<ServiceSpec, Ignored>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

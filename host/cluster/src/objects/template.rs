@@ -66,6 +66,7 @@ impl Container {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Variable {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) name: String,
     pub(crate) value: Option<String>,
 }
@@ -83,6 +84,7 @@ pub(crate) struct Resources {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClaimReference {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) name: String,
     pub(crate) resource_claim_name: Option<String>,
     pub(crate) resource_claim_template_name: Option<String>,
@@ -123,7 +125,9 @@ pub(crate) struct NodeSelectorTerm {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Expression {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) key: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) operator: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) values: Vec<String>,

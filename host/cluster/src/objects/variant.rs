@@ -2,19 +2,22 @@
 
 use serde::Deserialize;
 
-use super::{Object, or_default};
+use super::{Object, lenient};
 
 pub(crate) type VariantAutoscaling = Object<VariantSpec, VariantStatus>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VariantSpec {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) scale_target_ref: TargetReference,
-    #[serde(rename = "modelID", deserialize_with = "or_default")]
+    #[serde(rename = "modelID", deserialize_with = "lenient")]
     pub(crate) model_id: String,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) variant_cost: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) min_replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) max_replicas: Option<u32>,
 }
 
@@ -22,9 +25,11 @@ pub(crate) struct VariantSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct TargetReference {
+    #[serde(deserialize_with = "lenient")]
     pub(crate) api_version: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) kind: Option<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) name: String,
 }
 
@@ -32,13 +37,14 @@ pub(crate) struct TargetReference {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VariantStatus {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) desired_optimized_alloc: DesiredAllocation,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) actuation: Actuation,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) current_replicas: Option<u32>,
     pub(crate) reason: Option<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "lenient")]
     pub(crate) conditions: Vec<VariantCondition>,
 }
 
@@ -46,6 +52,7 @@ pub struct VariantStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DesiredAllocation {
     /// `None` where nothing was decided yet.
+    #[serde(deserialize_with = "lenient")]
     pub(crate) num_replicas: Option<u32>,
     pub(crate) accelerator: Option<String>,
     pub(crate) last_run_time: Option<String>,

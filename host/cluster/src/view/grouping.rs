@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use trimtab_core::fleet::Picker;
 
 use super::{Claimed, Refused, Why};
-use crate::index::pod::Pod;
-use crate::index::{Index, PoolVersion};
+use crate::index::{Index, Key, PoolVersion};
 use crate::objects::Labels;
-use crate::objects::pool::InferencePoolSpec;
 
 /// A pool's identity: an InferencePool, or one model in a namespace without one.
 pub(super) struct Place {
@@ -32,6 +30,13 @@ pub(super) fn groups<'a>(
         let key = (namespace, pool, member.model.clone());
         by_pool.entry(key).or_default().push(member);
     }
+    let mut pickers = index.pickers();
+    let mut picker = |namespace: &str, pool: &str| Picker {
+        pool: pool.to_owned(),
+        pods: pickers
+            .remove(&(namespace.to_owned(), pool.to_owned()))
+            .unwrap_or_default(),
+    };
     let mut taken: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut groups: BTreeMap<(&str, String), (Place, Vec<Claimed<'a>>)> = BTreeMap::new();
     for ((namespace, pool, model), members) in by_pool {
@@ -43,7 +48,7 @@ pub(super) fn groups<'a>(
                 namespace: namespace.to_owned(),
                 name,
                 model,
-                picker: pool.map(|pool| index.picker(namespace, pool)),
+                picker: pool.map(|pool| picker(namespace, pool)),
             };
             (place, Vec::new())
         });
@@ -85,34 +90,52 @@ impl Index {
         fitting.next()
     }
 
-    fn picker(&self, namespace: &str, pool: &str) -> Picker {
-        let key = (namespace.to_owned(), pool.to_owned());
+    /// The selector of the Service of a pool's endpoint picker.
+    fn picker_selector(&self, key: &Key) -> Option<&Labels> {
         let spec = |version| self.pools.get(&(key.clone(), version));
-        let spec: Option<&InferencePoolSpec> =
-            spec(PoolVersion::V1).or_else(|| spec(PoolVersion::V1Alpha2));
-        let service = spec.map(|spec| &spec.endpoint_picker_ref).filter(|picker| {
-            let kind = picker.kind.as_deref();
-            kind.is_none_or(|kind| kind == "Service") && !picker.name.is_empty()
-        });
-        let selector = service.and_then(|picker| {
-            let key = (namespace.to_owned(), picker.name.clone());
-            self.services.get(&key)
-        });
-        let pods = selector.map_or_else(Vec::new, |selector| self.pods_of(namespace, selector));
-        Picker {
-            pool: pool.to_owned(),
-            pods,
+        let spec = spec(PoolVersion::V1).or_else(|| spec(PoolVersion::V1Alpha2))?;
+        let picker = &spec.endpoint_picker_ref;
+        let kind = picker.kind.as_deref();
+        if kind.is_some_and(|kind| kind != "Service") || picker.name.is_empty() {
+            return None;
         }
+        self.services.get(&(key.0.clone(), picker.name.clone()))
     }
 
-    fn pods_of(&self, namespace: &str, selector: &Labels) -> Vec<String> {
-        let pods = self.pods.get(namespace).into_iter().flatten();
-        let selected = |(_, pod): &(&String, &Pod)| pod.alive && selects(selector, &pod.labels);
-        pods.filter(selected)
-            .map(|(name, _)| name.clone())
-            .collect()
+    /// Names of the living pods of every pool's endpoint picker.
+    fn pickers(&self) -> BTreeMap<&Key, Vec<String>> {
+        // A namespace may have many pools and many pods: each pod is only compared with selectors
+        // that agree with it on one label.
+        let mut by_label: BTreeMap<(&str, &str), BTreeMap<&str, Selectors<'_>>> = BTreeMap::new();
+        for key in self.pools.keys().map(|(key, _)| key) {
+            let Some(selector) = self.picker_selector(key) else {
+                continue;
+            };
+            if let Some((label, value)) = selector.iter().next() {
+                let values = by_label.entry((&key.0, label)).or_default();
+                let selectors = values.entry(value).or_default();
+                selectors.insert(key, selector);
+            }
+        }
+        let mut pickers: BTreeMap<&Key, Vec<String>> = BTreeMap::new();
+        for ((namespace, label), values) in by_label {
+            let pods = self.pods.get(namespace).into_iter().flatten();
+            for (name, pod) in pods.filter(|(_, pod)| pod.alive) {
+                let value = pod.labels.get(label).map(String::as_str);
+                let selectors = value.and_then(|value| values.get(value));
+                for (key, selector) in selectors.into_iter().flatten() {
+                    if selects(selector, &pod.labels) {
+                        pickers.entry(key).or_default().push(name.clone());
+                    }
+                }
+            }
+        }
+        pickers
     }
 }
+
+/// Selectors of pickers by pool.
+type Selectors<'a> = BTreeMap<&'a Key, &'a Labels>;
 
 /// An empty selector selects nothing: it would take in every workload of the namespace.
 fn selects(selector: &Labels, labels: &Labels) -> bool {

@@ -1,19 +1,26 @@
 //! What one replica is: a pod, or a whole group of a LeaderWorkerSet.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 
 use trimtab_core::fleet::{FleetPod, FleetReplica};
 
 use super::Claimed;
 use crate::index::Index;
 use crate::index::claim::TargetKey;
-use crate::index::pod::Pod;
+use crate::index::pod::{Owner, Pod};
 
 /// Names the variant that a pod belongs to, whoever owns it.
 const VARIANT: &str = "llm-d.ai/variant";
 
 /// Living pods by the target that they belong to.
-pub(super) struct PodsOfTargets<'a>(BTreeMap<TargetKey, Vec<(&'a str, &'a Pod)>>);
+pub(super) struct PodsOfTargets<'a>(HashMap<TargetKey, Vec<(&'a str, &'a Pod)>>);
+
+/// From where a pod's way up to its target leads: namespace, LeaderWorkerSet, owner. Most pods
+/// share theirs with others.
+type Start<'a> = (&'a str, Option<&'a str>, Option<&'a Owner>);
 
 /// Replicas of one variant.
 #[derive(Debug, Default)]
@@ -22,7 +29,7 @@ pub(super) struct Counted<'a> {
     pub(super) current: u32,
     pub(super) ready: u32,
     pub(super) unschedulable: u32,
-    /// Mean over its pods.
+    /// Median over its pods: one that lost and regained readiness does not count for all.
     pub(super) startup_seconds: Option<f64>,
     /// On which its pods are.
     pub(super) nodes: Vec<&'a str>,
@@ -32,12 +39,13 @@ pub(super) struct Counted<'a> {
 
 impl<'a> PodsOfTargets<'a> {
     pub(super) fn new(index: &'a Index, claimed: &[Claimed<'_>]) -> Self {
-        let mut by_name: BTreeMap<(&str, &str), &TargetKey> = BTreeMap::new();
+        let mut by_name: HashMap<(&str, &str), &TargetKey> = HashMap::new();
         for member in claimed {
             let key = (member.claimant.namespace.as_str(), member.name.as_str());
             by_name.insert(key, &member.claim.target);
         }
-        let mut of_targets: BTreeMap<TargetKey, Vec<(&str, &Pod)>> = BTreeMap::new();
+        let mut by_start: HashMap<Start<'_>, Vec<(&str, &Pod)>> = HashMap::new();
+        let mut of_targets: HashMap<TargetKey, Vec<(&str, &Pod)>> = HashMap::new();
         for (namespace, pods) in &index.pods {
             if !index.watched.contains(namespace) {
                 continue;
@@ -45,12 +53,22 @@ impl<'a> PodsOfTargets<'a> {
             for (name, pod) in pods.iter().filter(|(_, pod)| pod.alive) {
                 let named = pod.labels.get(VARIANT).map(String::as_str);
                 let named = named.and_then(|name| by_name.get(&(namespace.as_str(), name)));
-                let target = named.map(|target| (*target).clone());
-                let Some(target) = target.or_else(|| index.target_of(namespace, pod)) else {
-                    continue;
+                let found = match named {
+                    Some(target) => of_targets.entry((*target).clone()).or_default(),
+                    None => by_start.entry(start(namespace, pod)).or_default(),
                 };
-                of_targets.entry(target).or_default().push((name, pod));
+                found.push((name, pod));
             }
+        }
+        for ((namespace, ..), pods) in by_start {
+            let first = pods.first();
+            let target = first.and_then(|(_, pod)| index.target_of(namespace, pod));
+            if let Some(target) = target {
+                of_targets.entry(target).or_default().extend(pods);
+            }
+        }
+        for pods in of_targets.values_mut() {
+            pods.sort_by_key(|(name, _)| *name);
         }
         Self(of_targets)
     }
@@ -70,9 +88,10 @@ impl<'a> PodsOfTargets<'a> {
                 .iter()
                 .filter_map(|(_, pod)| pod.node.as_deref())
                 .collect(),
-            startup_seconds: mean(pods.iter().filter_map(|(_, pod)| pod.startup_seconds)),
+            startup_seconds: median(pods.iter().filter_map(|(_, pod)| pod.startup_seconds)),
             ..Counted::default()
         };
+        let existing = target.replicas.unwrap_or(units.len() as u32);
         for (unit, pods) in units {
             let unschedulable = pods.iter().any(|(_, pod)| pod.unschedulable);
             counted.unschedulable += u32::from(unschedulable);
@@ -82,11 +101,16 @@ impl<'a> PodsOfTargets<'a> {
                 .extend(serving(unit, pods, position).filter(|_| whole));
         }
         // What is above the spec is a rollout's surge, or on its way out.
-        counted.current = target.replicas.min(target.spec_replicas);
+        counted.current = existing.min(target.spec_replicas);
         let ready = (counted.replicas.len() as u32).max(target.ready_replicas);
         counted.ready = ready.min(counted.current);
         counted
     }
+}
+
+fn start<'a>(namespace: &'a str, pod: &'a Pod) -> Start<'a> {
+    let set = pod.group().map(|group| group.set);
+    (namespace, set, pod.owner.as_ref())
 }
 
 /// A replica whose pods are all ready.
@@ -114,7 +138,10 @@ fn is_leader(pod: &Pod) -> bool {
     pod.group().is_some_and(|group| group.is_leader)
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+/// The lower one of two in the middle.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().checked_sub(1)? / 2;
+    values.get(middle).copied()
 }
