@@ -1,6 +1,6 @@
 //! Which variants make up a pool.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trimtab_core::fleet::Picker;
 
@@ -24,9 +24,10 @@ pub(super) fn groups<'a>(
     refused: &mut Vec<Refused>,
 ) -> Vec<(Place, Vec<Claimed<'a>>)> {
     let mut by_pool: BTreeMap<(&str, Option<&str>, String), Vec<Claimed<'a>>> = BTreeMap::new();
+    let pools = Pools::new(index);
     for member in without_namesakes(claimed, refused) {
         let namespace = member.claimant.namespace.as_str();
-        let pool = index.pool_of(namespace, &member.target.labels);
+        let pool = pools.of(namespace, &member.target.labels);
         let key = (namespace, pool, member.model.clone());
         by_pool.entry(key).or_default().push(member);
     }
@@ -80,16 +81,6 @@ fn without_namesakes<'a>(
 }
 
 impl Index {
-    /// The InferencePool whose selector fits pods with these labels; of several the first by name.
-    fn pool_of(&self, namespace: &str, labels: &Labels) -> Option<&str> {
-        let mut fitting = self
-            .pools
-            .iter()
-            .filter(|(((of, _), _), pool)| of == namespace && selects(&pool.selector, labels))
-            .map(|(((_, name), _), _)| name.as_str());
-        fitting.next()
-    }
-
     /// The selector of the Service of a pool's endpoint picker.
     fn picker_selector(&self, key: &Key) -> Option<&Labels> {
         let spec = |version| self.pools.get(&(key.clone(), version));
@@ -134,7 +125,37 @@ impl Index {
     }
 }
 
-/// Selectors of pickers by pool.
+/// InferencePools by namespace and one of the labels that they select by, so that not every pool
+/// is compared with every workload.
+struct Pools<'a>(HashMap<(&'a str, &'a str, &'a str), Selectors<'a>>);
+
+impl<'a> Pools<'a> {
+    fn new(index: &'a Index) -> Self {
+        let mut by_label: HashMap<_, Selectors<'a>> = HashMap::new();
+        // The newer version comes first in the index and is to stay.
+        for ((key, _), pool) in index.pools.iter().rev() {
+            if let Some((label, value)) = pool.selector.iter().next() {
+                let at = (key.0.as_str(), label.as_str(), value.as_str());
+                by_label.entry(at).or_default().insert(key, &pool.selector);
+            }
+        }
+        Self(by_label)
+    }
+
+    /// The one whose selector fits pods with these labels; of several the first by name.
+    fn of(&self, namespace: &str, labels: &Labels) -> Option<&'a str> {
+        let near = labels.iter().filter_map(|(label, value)| {
+            let at = (namespace, label.as_str(), value.as_str());
+            self.0.get(&at)
+        });
+        let fitting = near
+            .flatten()
+            .filter(|(_, selector)| selects(selector, labels));
+        fitting.map(|(key, _)| key.1.as_str()).min()
+    }
+}
+
+/// Selectors by pool.
 type Selectors<'a> = BTreeMap<&'a Key, &'a Labels>;
 
 /// An empty selector selects nothing: it would take in every workload of the namespace.
