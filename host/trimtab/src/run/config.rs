@@ -40,7 +40,7 @@ pub(crate) struct Config {
     pub(crate) prometheus: Prometheus,
     /// Between decisions.
     pub(crate) interval_seconds: Seconds,
-    /// How long a cycle may take. Without it: as long as the interval.
+    /// How long a cycle may take, at most three intervals. Without it: one interval.
     pub(crate) tick_timeout_seconds: Option<Seconds>,
     /// Measurements older than this are stale: nothing shrinks on them.
     pub(crate) max_metrics_age_seconds: Seconds,

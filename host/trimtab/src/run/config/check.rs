@@ -8,6 +8,9 @@ use trimtab_sim::excerpt::excerpt;
 
 use super::{Config, PoolEntry, Problem, Seconds};
 
+/// Intervals that a cycle may take: after four without one the loop is taken for dead.
+const TIMEOUT_INTERVALS: f64 = 3.0;
+
 /// Problems that were found.
 #[derive(Default)]
 struct Found(Vec<Problem>);
@@ -62,7 +65,8 @@ impl Config {
     fn check_clocks(&self, found: &mut Found) {
         found.seconds("intervalSeconds", self.interval_seconds, 1.0..=3600.0);
         if let Some(timeout) = self.tick_timeout_seconds {
-            found.seconds("tickTimeoutSeconds", timeout, 1.0..=3600.0);
+            let most = self.interval_seconds.seconds() * TIMEOUT_INTERVALS;
+            found.seconds("tickTimeoutSeconds", timeout, 1.0..=most.max(1.0));
         }
         found.seconds(
             "maxMetricsAgeSeconds",

@@ -183,6 +183,15 @@ fn a_lease_lasts_longer_than_its_renewal_and_that_than_a_retry() {
 }
 
 #[test]
+fn a_cycle_may_not_take_so_long_that_the_loop_is_taken_for_dead() {
+    assert!(file("intervalSeconds: 10\ntickTimeoutSeconds: 30\n").is_ok());
+    refused(
+        "intervalSeconds: 10\ntickTimeoutSeconds: 31\n",
+        &["tickTimeoutSeconds: 31s cannot be; expected 1s to 30s"],
+    );
+}
+
+#[test]
 fn a_client_certificate_and_its_key_come_together() {
     let error = environment(&[("PROMETHEUS_CLIENT_CERT_PATH", "/c.pem")]).unwrap_err();
     assert!(
