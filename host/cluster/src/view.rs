@@ -10,8 +10,9 @@ mod timing;
 
 use std::collections::BTreeMap;
 
-use trimtab_contract::{Accelerator, Pool, Variant};
+use trimtab_contract::{Accelerator, Objective, Pool, Variant};
 use trimtab_core::fleet::{FleetPool, UNMEASURED};
+use trimtab_core::snapshot::PoolRules;
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
@@ -20,6 +21,15 @@ use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
 use crate::index::target::Target;
 use crate::objects::variant::VariantStatus;
+
+/// What users were promised is not the cluster's to say.
+const NO_OBJECTIVE: Objective = Objective {
+    ttft: None,
+    itl: None,
+    throughput: None,
+    percentile: 0.95,
+    priority: 1,
+};
 
 /// The cluster at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +45,7 @@ pub struct View {
 /// One pool, and who asked for each of its variants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolView {
+    /// Without an objective, and with rules as they are by default.
     pub fleet: FleetPool,
     /// In the order of the pool's variants.
     pub variants: Vec<VariantView>,
@@ -151,6 +162,7 @@ impl Index {
     fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
         let instance = self.config.controller_instance.as_ref();
         !self.excluded.contains(&claimant.namespace)
+            && !self.config.excluded_namespaces.contains(&claimant.namespace)
             && instance.is_none_or(|instance| claim.instance.as_ref() == Some(instance))
     }
 
@@ -217,19 +229,18 @@ impl Index {
         starts: &mut BTreeMap<TargetKey, f64>,
     ) -> PoolView {
         let namespace = &place.namespace;
-        let settings = self.config.of_pool(namespace, &place.name, &place.model);
         let mut fleet = FleetPool {
             pool: Pool {
                 name: place.name.clone(),
                 namespace: namespace.clone(),
                 model: place.model.clone(),
-                objective: settings.objective.clone(),
+                objective: NO_OBJECTIVE,
                 workload: UNMEASURED,
                 variants: Vec::with_capacity(members.len()),
             },
             picker: place.picker.clone(),
             replicas: Vec::new(),
-            rules: settings.rules.clone(),
+            rules: PoolRules::default(),
         };
         let mut variants = Vec::with_capacity(members.len());
         for (position, member) in members.iter().enumerate() {

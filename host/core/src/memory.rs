@@ -119,22 +119,19 @@ impl Memory {
     /// Puts what was last asked for into a snapshot whose `desired-replicas` are the counts that
     /// are set, which lag behind: an autoscaler acts when it likes, or not at all. A count that lies
     /// between what was set and what was asked for is on its way; another was set by somebody else,
-    /// and decisions start from it. `recorded` tells what was asked for by whoever came before,
-    /// where this memory does not know it.
+    /// and decisions start from it. `recorded` tells, for a pool and a variant by position, what was
+    /// asked for by whoever came before, where this memory does not know it.
     pub fn settle(
         &mut self,
         snapshot: &mut Snapshot,
-        recorded: impl Fn(&PoolSnapshot, usize) -> Option<u32>,
+        recorded: impl Fn(usize, usize) -> Option<u32>,
     ) {
-        for pool in &mut snapshot.pools {
-            let recorded: Vec<Option<u32>> = (0..pool.pool.variants.len())
-                .map(|variant| recorded(pool, variant))
-                .collect();
+        for (position, pool) in snapshot.pools.iter_mut().enumerate() {
             let memory = self.pools.entry(key(pool)).or_default();
-            for (variant, recorded) in pool.pool.variants.iter_mut().zip(recorded) {
+            for (number, variant) in pool.pool.variants.iter_mut().enumerate() {
                 let set = variant.desired_replicas;
                 let kept = memory.variant_mut(&variant.name);
-                let before = recorded.map(|asked| Published::new(set, asked, asked));
+                let before = recorded(position, number).map(|asked| Published::new(set, asked, asked));
                 let Some(published) = kept.published.or(before) else {
                     continue;
                 };

@@ -147,7 +147,6 @@ fn contents(index: &Index) -> [usize; 17] {
         index.excluded.len(),
         index.watched.len(),
         index.unlisted.len(),
-        index.config.overrides.len(),
         index.config.node_selector.len(),
     ]
 }
