@@ -48,6 +48,43 @@ pub enum Quantity {
 impl Quantity {
     /// How many there are.
     pub const COUNT: usize = Self::PickerItlBucket as usize + 1;
+
+    /// As the label `quantity` spells it, and for messages.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ReportedAt => "reported_at",
+            Self::KvUsage => "kv_usage",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::KvBlocks => "kv_blocks",
+            Self::KvTokens => "kv_tokens",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
+            Self::CountedRequests => "counted_requests",
+            Self::PrefixHits => "prefix_hits",
+            Self::PrefixQueries => "prefix_queries",
+            Self::Finished => "finished",
+            Self::WaitingGrowth => "waiting_growth",
+            Self::RunningGrowth => "running_growth",
+            Self::TtftSum => "ttft_sum",
+            Self::TtftCount => "ttft_count",
+            Self::ItlSum => "itl_sum",
+            Self::ItlCount => "itl_count",
+            Self::TtftBucket => "ttft_bucket",
+            Self::RequestItlBucket => "request_itl_bucket",
+            Self::TokenItlBucket => "token_itl_bucket",
+            Self::Arrivals => "arrivals",
+            Self::QueuedRequests => "queued_requests",
+            Self::QueuedBytes => "queued_bytes",
+            Self::Saturation => "saturation",
+            Self::ReadyEndpoints => "ready_endpoints",
+            Self::PickerTtftSum => "picker_ttft_sum",
+            Self::PickerTtftCount => "picker_ttft_count",
+            Self::PickerTtftBucket => "picker_ttft_bucket",
+            Self::PickerItlBucket => "picker_itl_bucket",
+        }
+    }
 }
 
 /// One query: the quantities that are asked for together, and are lost together when it fails.
@@ -226,6 +263,15 @@ mod tests {
     fn every_topic_has_a_quantity() {
         for topic in Topic::ALL {
             assert!(rows().any(|row| row.topic == topic), "{}", topic.name());
+        }
+    }
+
+    #[test]
+    fn labels_of_quantities_are_as_they_are_parsed() {
+        for row in rows() {
+            let parsed: Quantity =
+                serde_json::from_value(serde_json::json!(row.quantity.label())).unwrap();
+            assert_eq!(parsed, row.quantity);
         }
     }
 

@@ -13,7 +13,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Detail, Name, Quantity, Reading, Row, Topic, rows};
+use crate::names::{Detail, Name, Reading, Row, Topic, rows};
 
 /// Labels that tell engine instances apart, under all the names that scrapes give them.
 const INSTANCE: &str = "namespace, exported_namespace, pod, exported_pod, pod_name, instance, engine, dp_rank, model_name";
@@ -93,7 +93,7 @@ fn quantity(row: &Row, windows: Windows) -> String {
         }
     };
     let names: Vec<String> = row.names.iter().map(name).collect();
-    labelled(&names.join(" or "), "quantity", label(row.quantity))
+    labelled(&names.join(" or "), "quantity", row.quantity.label())
 }
 
 /// One metric, once for each instance, model or picker.
@@ -144,39 +144,4 @@ fn information(metric: &str, windows: Windows) -> String {
 
 fn labelled(value: &str, label: &str, text: &str) -> String {
     format!(r#"label_replace({value}, "{label}", "{text}", "", "")"#)
-}
-
-fn label(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::ReportedAt => "reported_at",
-        Quantity::KvUsage => "kv_usage",
-        Quantity::Waiting => "waiting",
-        Quantity::Running => "running",
-        Quantity::KvBlocks => "kv_blocks",
-        Quantity::KvTokens => "kv_tokens",
-        Quantity::InputTokens => "input_tokens",
-        Quantity::OutputTokens => "output_tokens",
-        Quantity::CountedRequests => "counted_requests",
-        Quantity::PrefixHits => "prefix_hits",
-        Quantity::PrefixQueries => "prefix_queries",
-        Quantity::Finished => "finished",
-        Quantity::WaitingGrowth => "waiting_growth",
-        Quantity::RunningGrowth => "running_growth",
-        Quantity::TtftSum => "ttft_sum",
-        Quantity::TtftCount => "ttft_count",
-        Quantity::ItlSum => "itl_sum",
-        Quantity::ItlCount => "itl_count",
-        Quantity::TtftBucket => "ttft_bucket",
-        Quantity::RequestItlBucket => "request_itl_bucket",
-        Quantity::TokenItlBucket => "token_itl_bucket",
-        Quantity::Arrivals => "arrivals",
-        Quantity::QueuedRequests => "queued_requests",
-        Quantity::QueuedBytes => "queued_bytes",
-        Quantity::Saturation => "saturation",
-        Quantity::ReadyEndpoints => "ready_endpoints",
-        Quantity::PickerTtftSum => "picker_ttft_sum",
-        Quantity::PickerTtftCount => "picker_ttft_count",
-        Quantity::PickerTtftBucket => "picker_ttft_bucket",
-        Quantity::PickerItlBucket => "picker_itl_bucket",
-    }
 }

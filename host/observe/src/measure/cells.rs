@@ -153,7 +153,8 @@ impl<'a> Cells<'a> {
                     Flaw::NoShare => "is no share between 0 and 1: taken as unknown",
                     Flaw::NoSize => "has no size in its labels: left out",
                 };
-                format!("{quantity:?} of pod `{pod}`{others} {said}")
+                let name = quantity.label();
+                format!("`{name}` of pod `{pod}`{others} {said}")
             })
     }
 

@@ -37,7 +37,8 @@ pub(super) struct Index<'a> {
     pods: HashMap<Key<'a>, Place>,
     /// By namespace and address; pods on the host's network share one.
     addresses: HashMap<Key<'a>, Owner<Place>>,
-    pickers: HashMap<Key<'a>, usize>,
+    /// By the name of the InferencePool.
+    pickers: HashMap<Key<'a>, Owner<usize>>,
     picker_pods: HashMap<Key<'a>, Owner<usize>>,
     models: HashMap<Key<'a>, Owner<usize>>,
 }
@@ -62,7 +63,7 @@ impl<'a> Index<'a> {
         let namespace = pool.pool.namespace.as_str();
         insert(&mut self.models, (namespace, &pool.pool.model), position);
         if let Some(picker) = &pool.picker {
-            self.pickers.insert((namespace, &picker.pool), position);
+            insert(&mut self.pickers, (namespace, &picker.pool), position);
             for pod in &picker.pods {
                 insert(&mut self.picker_pods, (namespace, pod), position);
             }
@@ -111,11 +112,9 @@ impl<'a> Index<'a> {
         labels: &Labels,
         learned: &HashMap<Key<'_>, usize>,
     ) -> Option<usize> {
-        let namespace = namespace(labels);
         if let Some(pool) = self.named_pool(labels) {
             return Some(pool);
         }
-        let names_another = !labels.inference_pool.is_empty() || !labels.name.is_empty();
         let mut by_pod = pod_names(labels).filter_map(|key| {
             let known = self.picker_pods.get(&key).and_then(|owner| owner.one());
             known.or_else(|| learned.get(&key).copied())
@@ -123,6 +122,10 @@ impl<'a> Index<'a> {
         if let Some(pool) = by_pod.next() {
             return Some(pool);
         }
+        let namespace = namespace(labels);
+        let names_another = [&labels.inference_pool, &labels.name]
+            .into_iter()
+            .any(|name| !name.is_empty() && !self.pickers.contains_key(&(namespace, name)));
         if names_another {
             return None;
         }
@@ -136,7 +139,7 @@ impl<'a> Index<'a> {
         let namespace = namespace(labels);
         [&labels.inference_pool, &labels.name]
             .into_iter()
-            .find_map(|name| self.pickers.get(&(namespace, name)).copied())
+            .find_map(|name| self.pickers.get(&(namespace, name))?.one())
     }
 }
 

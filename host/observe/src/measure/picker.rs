@@ -129,8 +129,9 @@ impl<'a> Pickers<'a> {
         let silent = entries.iter().find(|entry| !speaking.contains(entry.pod));
         if let Some(silent) = silent {
             warnings.push(format!(
-                "{quantity:?}: picker pod `{}` still has the names of `{}`; only pods with those \
+                "`{}`: picker pod `{}` still has the names of `{}`; only pods with those \
                  of `{}` count until all are upgraded",
+                quantity.label(),
                 silent.pod,
                 silent.source.label(),
                 newest.label()
@@ -174,16 +175,16 @@ fn total<'e>(
     let mut sum = None;
     for entry in entries {
         let value = entry.sample.value;
-        let pod = entry.pod;
+        let (name, pod) = (quantity.label(), entry.pod);
         if !value.is_finite() {
             warnings.push(format!(
-                "{quantity:?} of picker pod `{pod}` is {value}: taken as unknown"
+                "`{name}` of picker pod `{pod}` is {value}: taken as unknown"
             ));
             return None;
         }
         if value < 0.0 {
             warnings.push(format!(
-                "{quantity:?} of picker pod `{pod}` is negative ({value}): left out"
+                "`{name}` of picker pod `{pod}` is negative ({value}): left out"
             ));
             continue;
         }

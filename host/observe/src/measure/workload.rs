@@ -132,12 +132,7 @@ impl Sources<'_> {
             queued_bytes: self.picker.queued_bytes,
             ttft_mean: picked_ttft_mean
                 .or_else(|| self.mean(Side::Prompts, Quantity::TtftSum, Quantity::TtftCount)),
-            ttft_at_percentile: picked_ttft.or_else(|| {
-                quantile(
-                    &self.buckets.of(self.position, Quantity::TtftBucket),
-                    percentile,
-                )
-            }),
+            ttft_at_percentile: picked_ttft.or_else(|| self.engines_ttft_at(percentile)),
             itl_mean: self.mean(Side::Answers, Quantity::ItlSum, Quantity::ItlCount),
             itl_at_percentile: self.itl_at(percentile),
         }
@@ -155,18 +150,29 @@ impl Sources<'_> {
         })
     }
 
+    /// Both halves of a split request count a first token, and their buckets come as one: then
+    /// there is no saying which is the user's.
+    fn engines_ttft_at(&self, percentile: f64) -> Option<f64> {
+        let histograms = self.buckets.of(self.position, Quantity::TtftBucket);
+        let histograms = (!self.is_split()).then_some(histograms)?;
+        quantile(&histograms, percentile)
+    }
+
+    fn is_split(&self) -> bool {
+        let mut variants = self.pool.variants.iter();
+        variants.any(|variant| variant.role == Role::Prefill)
+    }
+
     /// Over requests where that is measured, since that is what an objective bounds. Prefill
     /// replicas count each of their requests there with no time at all, so where there are any
     /// the picker is asked, and else tokens are.
     fn itl_at(&self, percentile: f64) -> Option<f64> {
         let of = |quantity| quantile(&self.buckets.of(self.position, quantity), percentile);
-        let requests = || of(Quantity::RequestItlBucket);
-        let is_split = self
-            .pool
-            .variants
-            .iter()
-            .any(|one| one.role == Role::Prefill);
-        let requests = if is_split { None } else { requests() };
+        let requests = if self.is_split() {
+            None
+        } else {
+            of(Quantity::RequestItlBucket)
+        };
         requests
             .or_else(|| quantile(&[&self.picker.itl], percentile))
             .or_else(|| of(Quantity::TokenItlBucket))

@@ -68,26 +68,36 @@ pub(super) const ROWS: &[Row] = &[
             picker(InferencePool, "inference_pool_ready_pods"),
         ],
     ),
+    // A request that does not stream has no first token of its own: there it is the whole answer.
     row(
         Quantity::PickerTtftSum,
         Topic::PickerLatency,
         Reading::RateShort,
         "seconds to first tokens, the picker's queue included, per second",
-        &[picker(LlmDEpp, "llm_d_epp_request_ttft_seconds_sum")],
+        &[picker(
+            LlmDEpp,
+            r#"llm_d_epp_request_ttft_seconds_sum{streaming!="false"}"#,
+        )],
     ),
     row(
         Quantity::PickerTtftCount,
         Topic::PickerLatency,
         Reading::RateShort,
         "first tokens per second",
-        &[picker(LlmDEpp, "llm_d_epp_request_ttft_seconds_count")],
+        &[picker(
+            LlmDEpp,
+            r#"llm_d_epp_request_ttft_seconds_count{streaming!="false"}"#,
+        )],
     ),
     row(
         Quantity::PickerTtftBucket,
         Topic::PickerLatency,
         Reading::Buckets,
         "distribution of the time to first token, in seconds",
-        &[picker(LlmDEpp, "llm_d_epp_request_ttft_seconds_bucket")],
+        &[picker(
+            LlmDEpp,
+            r#"llm_d_epp_request_ttft_seconds_bucket{streaming!="false"}"#,
+        )],
     ),
     row(
         Quantity::PickerItlBucket,

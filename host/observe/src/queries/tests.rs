@@ -19,14 +19,6 @@ fn every_query_is_valid_promql() {
 }
 
 #[test]
-fn labels_of_quantities_are_as_they_are_parsed() {
-    for row in rows() {
-        let parsed: Quantity = serde_json::from_value(label(row.quantity).into()).unwrap();
-        assert_eq!(parsed, row.quantity);
-    }
-}
-
-#[test]
 fn windows_are_those_of_the_configuration() {
     let windows = Windows {
         short_seconds: 4,

@@ -42,7 +42,7 @@ fn a_cache_without_a_size_is_unknown_and_said() {
         .with(Quantity::KvBlocks, labels, 1.0)
         .measure_one(&pool(&["a"]));
     assert_eq!(measured.replicas[0].kv_capacity_tokens, None);
-    says(&measured, "KvBlocks of pod `a` has no size");
+    says(&measured, "`kv_blocks` of pod `a` has no size");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn values_that_are_no_numbers_are_unknown_and_said() {
         );
         assert_eq!(measured.workload.request_rate, None);
         assert_eq!(measured.idle_seconds, None);
-        says(&measured, "Waiting of pod `a` is not a finite number");
+        says(&measured, "`waiting` of pod `a` is not a finite number");
     }
 }
 

@@ -45,7 +45,7 @@ fn a_queue_that_makes_no_sense_is_unknown_even_under_flow_control() {
         .measure_one(&picked(&["a"]));
     assert_eq!(measured.workload.queued_requests, None);
     assert_eq!(measured.idle_seconds, None);
-    says(&measured, "QueuedRequests of picker pod `epp-0` is NaN");
+    says(&measured, "`queued_requests` of picker pod `epp-0` is NaN");
 }
 
 #[test]

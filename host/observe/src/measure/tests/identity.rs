@@ -211,6 +211,32 @@ fn the_model_tells_the_pool_only_where_one_pool_of_the_namespace_has_it() {
 }
 
 #[test]
+fn pools_behind_one_picker_are_told_apart_by_their_model() {
+    let mut pools = [pool_in("ns", "one", &[]), pool_in("ns", "two", &[])];
+    pools[1].pool.model = "n".to_owned();
+    let pools = pools.map(|mut pool| {
+        pool.picker = Some(Picker {
+            pool: "shared".to_owned(),
+            pods: vec!["epp-0".to_owned()],
+        });
+        pool
+    });
+    let queue = |model: &str| {
+        json!({"namespace": "ns", "pod": "epp-0", "inference_pool": "shared",
+               "target_model_name": model, "source": "llm_d_epp"})
+    };
+    let measured = Prometheus::now()
+        .with(Quantity::QueuedRequests, queue("m"), 1.0)
+        .with(Quantity::QueuedRequests, queue("n"), 2.0)
+        .measure(&pools);
+    let queues: Vec<_> = measured
+        .iter()
+        .map(|one| one.workload.queued_requests)
+        .collect();
+    assert_eq!(queues, [Some(1.0), Some(2.0)]);
+}
+
+#[test]
 fn a_series_that_names_another_pool_is_not_taken_by_its_model() {
     let queue = json!({"namespace": "ns", "instance": "epp:9090", "inference_pool": "another",
                        "model_name": "m", "source": "llm_d_epp"});

@@ -105,6 +105,24 @@ fn prefill_replicas_do_not_pull_the_time_between_tokens_to_zero() {
 }
 
 #[test]
+fn first_tokens_of_two_roles_are_not_mixed() {
+    let mut split = pool(&["p", "d"]);
+    split.pool.variants = vec![variant(Role::Prefill), variant(Role::Decode)];
+    split.replicas[1].variant = 1;
+    let prometheus = Prometheus::now()
+        .idle_pod("p")
+        .idle_pod("d")
+        .pod("p", Quantity::TtftSum, 4.0)
+        .pod("p", Quantity::TtftCount, 2.0)
+        .pod("d", Quantity::TtftSum, 0.2)
+        .pod("d", Quantity::TtftCount, 2.0);
+    let counts = [("1.0", 10.0), ("+Inf", 10.0)];
+    let measured = buckets(prometheus, Quantity::TtftBucket, "vllm", &counts).measure_one(&split);
+    assert_eq!(measured.workload.ttft_at_percentile, None);
+    assert_eq!(measured.workload.ttft_mean, Some(2.0));
+}
+
+#[test]
 fn buckets_that_two_pools_share_are_neithers() {
     let pools = [pool_in("ns", "one", &["a"]), pool_in("ns", "two", &["b"])];
     let prometheus = Prometheus::now().idle_pod("a").idle_pod("b");

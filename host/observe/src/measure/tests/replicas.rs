@@ -197,7 +197,7 @@ fn a_negative_count_is_left_out_of_the_sum_and_said() {
         .with(Quantity::Waiting, rank("2", "10.0.0.1:8000"), 4.0)
         .measure_one(&pool(&["a"]));
     assert_eq!(measured.replicas[0].waiting, Some(9.0));
-    says(&measured, "Waiting of pod `a` is negative: left out");
+    says(&measured, "`waiting` of pod `a` is negative: left out");
 }
 
 #[test]
