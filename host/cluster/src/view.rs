@@ -162,7 +162,10 @@ impl Index {
     fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
         let instance = self.config.controller_instance.as_ref();
         !self.excluded.contains(&claimant.namespace)
-            && !self.config.excluded_namespaces.contains(&claimant.namespace)
+            && !self
+                .config
+                .excluded_namespaces
+                .contains(&claimant.namespace)
             && instance.is_none_or(|instance| claim.instance.as_ref() == Some(instance))
     }
 

@@ -131,7 +131,8 @@ impl Memory {
             for (number, variant) in pool.pool.variants.iter_mut().enumerate() {
                 let set = variant.desired_replicas;
                 let kept = memory.variant_mut(&variant.name);
-                let before = recorded(position, number).map(|asked| Published::new(set, asked, asked));
+                let before =
+                    recorded(position, number).map(|asked| Published::new(set, asked, asked));
                 let Some(published) = kept.published.or(before) else {
                     continue;
                 };

@@ -3,6 +3,7 @@
 mod arguments;
 mod binding;
 mod cache;
+mod crds;
 mod figures;
 #[cfg(test)]
 mod fixture;
@@ -11,11 +12,6 @@ mod policy;
 mod progress;
 mod reference;
 mod report;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the command that reads it is not wired up yet"
-)]
 mod run;
 mod scenario;
 mod settings;
@@ -33,8 +29,12 @@ use arguments::{Arguments, Command};
 use output::Output;
 
 fn main() -> ExitCode {
-    log();
-    let result = run(Arguments::parse()).and_then(|output| Ok(output.print()?));
+    let arguments = Arguments::parse();
+    // The operator's log is as its configuration says.
+    if !matches!(arguments.command, Command::Run(_)) {
+        log();
+    }
+    let result = run(arguments).and_then(|output| Ok(output.print()?));
     result.unwrap_or_else(|error| {
         output::complain(&error);
         ExitCode::FAILURE
@@ -43,6 +43,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Output> {
     match arguments.command {
+        Command::Run(run) => run::run(&run, &arguments.cache),
+        Command::Crds => crds::print(),
         Command::Simulate(simulate) => simulate::run(&simulate, &arguments.cache),
         Command::Scenario(scenario) => scenario::run(&scenario),
         Command::Policy(policy) => policy::run(policy, &arguments.cache),

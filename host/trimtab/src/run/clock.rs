@@ -3,10 +3,15 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "the binary reads the clock, here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary reads the clock, here"
+)]
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Measures spans, whatever happens to the clock on the wall.
@@ -14,7 +19,10 @@ pub(super) fn now_ms() -> u64 {
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "the binary reads the clock, here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the binary reads the clock, here"
+    )]
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }

@@ -57,8 +57,7 @@ impl Cycle {
         let answers = self.prometheus.ask(&self.queries, now_ms).await;
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
         let measured_seconds = watch.lap();
-        let outcome =
-            tokio::task::block_in_place(|| self.decide(&view, fleet, measured, now_ms));
+        let outcome = tokio::task::block_in_place(|| self.decide(&view, fleet, measured, now_ms));
         let decided = watch.lap();
         log(&outcome.decisions);
         let (errors, api_requests) = self.write(&view, &outcome, now_ms).await;
@@ -104,16 +103,19 @@ impl Cycle {
         measured: Vec<Measured>,
         now_ms: u64,
     ) -> Outcome {
-        let told = fleet.iter().zip(&measured).map(|(pool, measured)| PoolMetrics {
-            namespace: pool.pool.namespace.clone(),
-            pool: pool.pool.name.clone(),
-            state: measured.metrics.clone(),
-            age_seconds: measured
-                .replicas
-                .iter()
-                .map(|replica| replica.metrics_age)
-                .reduce(f64::max),
-        });
+        let told = fleet
+            .iter()
+            .zip(&measured)
+            .map(|(pool, measured)| PoolMetrics {
+                namespace: pool.pool.namespace.clone(),
+                pool: pool.pool.name.clone(),
+                state: measured.metrics.clone(),
+                age_seconds: measured
+                    .replicas
+                    .iter()
+                    .map(|replica| replica.metrics_age)
+                    .reduce(f64::max),
+            });
         let told = told.collect();
         let policies: Vec<_> = fleet
             .iter()
@@ -127,7 +129,9 @@ impl Cycle {
         let mut snapshot = Snapshot {
             now_ms,
             period_seconds: self.config.interval_seconds.seconds(),
-            pools: pools.map(|(pool, measured)| pool.measured(measured)).collect(),
+            pools: pools
+                .map(|(pool, measured)| pool.measured(measured))
+                .collect(),
             inventory: view.inventory.clone().filter(|_| limited),
             budget_per_hour: self.config.budget_per_hour,
         };
@@ -163,9 +167,7 @@ impl Cycle {
         let mut wanted: Vec<Wanted> = pools
             .clone()
             .zip(&outcome.measured)
-            .flat_map(|((pool, decision), metrics)| {
-                status::of_pool(pool, decision, &metrics.state)
-            })
+            .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused);
@@ -213,15 +215,18 @@ fn queries(answers: &Answers) -> Vec<Query> {
 /// A line for each variant whose count changes; the rest only when asked for.
 fn log(decisions: &[PoolDecision]) {
     for pool in decisions {
-        let _span = tracing::info_span!("pool", namespace = pool.namespace, pool = pool.pool)
-            .entered();
+        let _span =
+            tracing::info_span!("pool", namespace = pool.namespace, pool = pool.pool).entered();
         for told in &pool.conditions {
             tracing::debug!(reason = told.reason, message = told.message, "condition");
         }
         for decided in &pool.variants {
             let (previous, desired) = (decided.previous, decided.desired);
             let variant = &decided.variant;
-            let why = decided.steps.last().map_or(&decided.reason, |step| &step.why);
+            let why = decided
+                .steps
+                .last()
+                .map_or(&decided.reason, |step| &step.why);
             if previous == desired {
                 tracing::debug!(variant, desired, why, "holds");
             } else {

@@ -26,16 +26,10 @@ impl Decider {
         scenario: &Scenario,
         arguments: &SimulateArguments,
     ) -> Result<Self> {
-        let analyzer = bind::<dyn Analyzer>(
-            sandbox,
-            arguments.analyzer.as_ref(),
-            &scenario.analyzer(),
-        )?;
-        let optimizer = bind::<dyn Optimizer>(
-            sandbox,
-            arguments.optimizer.as_ref(),
-            &scenario.optimizer(),
-        )?;
+        let analyzer =
+            bind::<dyn Analyzer>(sandbox, arguments.analyzer.as_ref(), &scenario.analyzer())?;
+        let optimizer =
+            bind::<dyn Optimizer>(sandbox, arguments.optimizer.as_ref(), &scenario.optimizer())?;
         Ok(Self {
             identities: Policies {
                 analyzer: analyzer.1,
