@@ -3,6 +3,7 @@
 mod accelerator;
 pub mod checkpoint;
 pub mod config;
+pub mod config_maps;
 pub mod crd;
 mod engine;
 pub mod events;

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Simulate(SimulateArguments),
     /// Print the definitions of custom resources, for `kubectl apply -f -`
     Crds,
+    /// Print the JSON Schema of the operator's configuration file
+    ConfigSchema,
     #[command(subcommand)]
     Scenario(ScenarioCommand),
     #[command(subcommand)]

@@ -45,6 +45,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Output> {
     match arguments.command {
         Command::Run(run) => run::run(&run, &arguments.cache),
         Command::Crds => crds::print(),
+        Command::ConfigSchema => run::schema(),
         Command::Simulate(simulate) => simulate::run(&simulate, &arguments.cache),
         Command::Scenario(scenario) => scenario::run(&scenario),
         Command::Policy(policy) => policy::run(policy, &arguments.cache),

@@ -4,10 +4,12 @@ mod arguments;
 mod clock;
 mod config;
 mod cycle;
+mod inherited;
 mod leader;
 mod logging;
 mod operator;
 mod policies;
+mod reloading;
 mod shutdown;
 mod wiring;
 mod wva;
@@ -17,7 +19,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::arguments::RunArguments;
-use self::config::{Config, Sources};
+use self::config::{Config, Setting, Sources};
 use crate::arguments::CacheArguments;
 use crate::cache;
 use crate::output::Output;
@@ -27,19 +29,24 @@ use crate::output::Output;
 /// # Errors
 /// The configuration cannot be, or what it names cannot be had.
 pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Output> {
-    let config = load(arguments)?;
-    logging::start(&config.logging)?;
+    let log = logging::start(&load(arguments, &[])?.logging)?;
     let sandbox = cache::sandbox(cache)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("threads cannot be had")?;
-    runtime.block_on(operator::operate(config, arguments, &sandbox))?;
+    runtime.block_on(operator::operate(arguments, &sandbox, &log))?;
     Ok(Output::answer(String::new()))
 }
 
-/// The configuration without what WVA's ConfigMaps say, which only the cluster tells.
-fn load(arguments: &RunArguments) -> Result<Config> {
+/// The JSON Schema of the configuration file.
+pub(crate) fn schema() -> Result<Output> {
+    let schema = serde_json::to_string_pretty(&Config::schema())?;
+    Ok(Output::answer(schema + "\n"))
+}
+
+/// The configuration; `wva` is what WVA's ConfigMaps say, its weakest layer.
+fn load(arguments: &RunArguments, wva: &[Setting]) -> Result<Config> {
     let text = match &arguments.config {
         Some(path) => Some((path, fs_err::read_to_string(path)?)),
         None => None,
@@ -50,9 +57,9 @@ fn load(arguments: &RunArguments) -> Result<Config> {
         .zip(text.as_ref().map(|(_, text)| text.as_str()));
     let flags = arguments.settings()?;
     Config::load(&Sources {
+        wva,
         file,
         environment: &|name| env::var(name).ok(),
         flags: &flags,
-        ..Sources::default()
     })
 }

@@ -6,7 +6,7 @@ mod check;
 mod duration;
 mod entries;
 mod layers;
-mod pools;
+pub(super) mod pools;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -18,7 +18,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use trimtab_core::snapshot::Mode;
 
-pub(crate) use self::changes::Changes;
 pub(crate) use self::duration::Seconds;
 pub(crate) use self::entries::{
     Address, LeaderElection, Listen, LogFormat, Logging, Otlp, Policies, Policy, Prometheus,
@@ -26,8 +25,7 @@ pub(crate) use self::entries::{
 use self::layers::Layers;
 pub(crate) use self::layers::{Setting, wva_key};
 pub(crate) use self::pools::{
-    ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, PoolSettings, ScaleToZeroDefaults,
-    ScaleToZeroEntry,
+    ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, ScaleToZeroDefaults,
 };
 
 /// What the operator is told. Durations are seconds, or as `90s`, `10m`, `1h30m`. Taken over while

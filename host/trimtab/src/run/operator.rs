@@ -23,7 +23,9 @@ use super::clock::{Stopwatch, now_ms};
 use super::config::Config;
 use super::cycle::{self, Cycle};
 use super::leader::{Election, Leadership};
+use super::logging::Log;
 use super::policies::Policies;
+use super::reloading::Reloading;
 use super::wiring::{self, Clients};
 use super::{RunArguments, shutdown};
 
@@ -45,16 +47,14 @@ struct Operator {
     clock: Stopwatch,
 }
 
-pub(super) async fn operate(
-    config: Config,
-    _arguments: &RunArguments,
-    sandbox: &Sandbox,
-) -> Result<()> {
+pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &Log) -> Result<()> {
     let stopping = shutdown::listen()?;
+    let clients = Clients::connect().await?;
+    let mut sources = Reloading::new(arguments, log, &clients);
+    let config = sources.first().await?;
     let policies = Policies::load(sandbox, &config.policies)?;
     let windows = Windows::default();
     let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus, windows)?)?;
-    let clients = Clients::connect().await?;
     let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         revision: None,
@@ -99,7 +99,7 @@ pub(super) async fn operate(
             speaker: Speaker::new(clients.asking, &identity),
             leadership,
             config,
-            inherited: Vec::new(),
+            inherited: sources.pools(),
         },
         checkpoint,
         reign: None,
@@ -108,7 +108,7 @@ pub(super) async fn operate(
         clock,
     };
     if operator.synced(&stopping).await {
-        operator.work(&stopping).await;
+        operator.work(&stopping, &mut sources).await;
     }
     operator.end(elected, servers).await
 }
@@ -180,7 +180,7 @@ impl Operator {
 
     /// Cycles until the process is told to stop. A cycle that is due while the one before still
     /// runs is skipped.
-    async fn work(&mut self, stopping: &watch::Receiver<bool>) {
+    async fn work(&mut self, stopping: &watch::Receiver<bool>, sources: &mut Reloading<'_>) {
         let period = self.cycle.config.interval_seconds.duration();
         let mut due = interval(period);
         self.health.started(self.clock.elapsed(), period);
@@ -198,6 +198,7 @@ impl Operator {
                 continue;
             }
             let took = Stopwatch::start();
+            sources.reload(&mut self.cycle).await;
             self.turn().await;
             self.health.ticked(self.clock.elapsed(), period);
             for _ in 0..skipped(took.elapsed(), period) {

@@ -17,7 +17,7 @@ mod thresholds;
 
 use std::collections::BTreeMap;
 
-use self::entry::{Entry, Scope};
+use self::entry::Entry;
 pub(crate) use self::report::{Line, Verdict};
 use super::config::{PoolEntry, Setting};
 

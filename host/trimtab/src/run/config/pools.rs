@@ -109,6 +109,7 @@ pub(crate) struct ScaleToZeroEntry {
 /// [`Mode`] for the schema.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case", rename = "Mode")]
+#[expect(dead_code, reason = "only its schema is asked for")]
 pub(super) enum ModeSchema {
     Enforce,
     Observe,

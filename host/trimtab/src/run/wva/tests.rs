@@ -5,7 +5,8 @@ mod process;
 use trimtab_sandbox::{Sandbox, SandboxConfig, builtin};
 
 use super::*;
-use crate::run::config::{Config, PoolIdentity, PoolSettings, Sources};
+use crate::run::config::pools::PoolSettings;
+use crate::run::config::{Config, PoolIdentity, Sources};
 
 fn data(entries: &[(&str, &str)]) -> Data {
     let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());

@@ -1,6 +1,7 @@
 //! What holds for a pool, and what of it can change.
 
 use super::*;
+use crate::run::config::changes::Changes;
 
 const POOL: PoolIdentity<'_> = PoolIdentity {
     namespace: "prod",

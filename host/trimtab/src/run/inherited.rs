@@ -1,0 +1,101 @@
+//! WVA's ConfigMaps, read for those who move over, and what became of each of their keys.
+
+use anyhow::Result;
+use trimtab_cluster::config_maps::{self, Found};
+
+use super::wva::{ConfigMaps, Map, NamespaceMaps, Translation, Verdict};
+
+/// WVA takes maps of other namespaces than its own only with this label.
+const LABEL: (&str, &str) = ("app.kubernetes.io/name", "workload-variant-autoscaler");
+
+/// Reads them all. `system` is the operator's own namespace, whose maps hold everywhere;
+/// `built_in` says whether the analyzer is the built-in one.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) async fn read(
+    client: &kube::Client,
+    system: &str,
+    built_in: bool,
+) -> Result<Translation> {
+    let mut maps = ConfigMaps::default();
+    for map in [
+        Map::Process,
+        Map::Saturation,
+        Map::ScaleToZero,
+        Map::Queueing,
+    ] {
+        for found in config_maps::named(client, map.name()).await? {
+            take(&mut maps, map, found, system);
+        }
+    }
+    Ok(maps.translate(built_in))
+}
+
+fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {
+    let labelled = found
+        .labels
+        .get(LABEL.0)
+        .is_some_and(|value| value == LABEL.1);
+    let of: &mut NamespaceMaps = if found.namespace == system {
+        &mut maps.global
+    } else if labelled {
+        maps.local.entry(found.namespace.clone()).or_default()
+    } else {
+        return;
+    };
+    match map {
+        Map::Process if found.namespace == system => maps.process = found.data,
+        Map::Process => {}
+        Map::Saturation => of.saturation = found.data,
+        Map::ScaleToZero => of.scale_to_zero = found.data,
+        Map::Queueing => of.queueing = found.data,
+    }
+}
+
+/// A line of the log for each key.
+pub(super) fn tell(translation: &Translation) {
+    for line in &translation.report {
+        match line.verdict {
+            Verdict::Honoured(_) => tracing::info!(%line, "WVA's ConfigMap"),
+            Verdict::Ignored(_) | Verdict::Invalid(_) => {
+                tracing::warn!(%line, "WVA's ConfigMap");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn found(namespace: &str, label: Option<&str>) -> Found {
+        let labels = label.map(|label| (LABEL.0.to_owned(), label.to_owned()));
+        Found {
+            namespace: namespace.to_owned(),
+            labels: labels.into_iter().collect(),
+            data: BTreeMap::from([("default".to_owned(), namespace.to_owned())]),
+        }
+    }
+
+    #[test]
+    fn maps_of_other_namespaces_need_wvas_label() {
+        let mut maps = ConfigMaps::default();
+        for of in [
+            found("system", None),
+            found("a", Some(LABEL.1)),
+            found("b", None),
+            found("c", Some("other")),
+        ] {
+            take(&mut maps, Map::Saturation, of.clone(), "system");
+            take(&mut maps, Map::Process, of, "system");
+        }
+        let default = |data: &BTreeMap<String, String>| data.get("default").cloned();
+        assert_eq!(default(&maps.global.saturation).as_deref(), Some("system"));
+        assert_eq!(default(&maps.process).as_deref(), Some("system"));
+        let local: Vec<&String> = maps.local.keys().collect();
+        assert_eq!(local, ["a"]);
+    }
+}

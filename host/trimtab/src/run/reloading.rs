@@ -1,0 +1,124 @@
+//! The configuration as it changes: the file and WVA's ConfigMaps are read again while running.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::clock::Stopwatch;
+use super::config::{Config, PoolEntry};
+use super::cycle::Cycle;
+use super::logging::Log;
+use super::wiring::Clients;
+use super::wva::Translation;
+use super::{RunArguments, inherited, load};
+use crate::binding::ANALYZER;
+
+/// ConfigMaps are asked for at most so often; the file is read before each cycle.
+const CONFIG_MAPS: Duration = Duration::from_secs(60);
+
+/// Where the configuration comes from, and what it said last.
+pub(super) struct Reloading<'a> {
+    arguments: &'a RunArguments,
+    log: &'a Log,
+    client: kube::Client,
+    system: String,
+    built_in: bool,
+    translation: Translation,
+    asked: Stopwatch,
+    /// The last complaint about the file: told once.
+    complaint: Option<String>,
+    /// Keys that wait for a restart: told once.
+    waiting: Vec<String>,
+}
+
+impl<'a> Reloading<'a> {
+    pub(super) fn new(arguments: &'a RunArguments, log: &'a Log, clients: &Clients) -> Self {
+        Self {
+            arguments,
+            log,
+            client: clients.asking.clone(),
+            system: clients.namespace.clone(),
+            built_in: true,
+            translation: Translation::default(),
+            asked: Stopwatch::start(),
+            complaint: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// The configuration to start with. A cluster that does not let its ConfigMaps be read has
+    /// none of WVA's, as far as we are concerned.
+    ///
+    /// # Errors
+    /// The configuration cannot be.
+    pub(super) async fn first(&mut self) -> Result<Config> {
+        if let Ok(config) = load(self.arguments, &[]) {
+            self.built_in = config.policies.analyzer.policy == format!("builtin:{ANALYZER}");
+        }
+        self.read_config_maps().await;
+        load(self.arguments, &self.translation.settings)
+    }
+
+    /// What WVA's ConfigMaps say of pools.
+    pub(super) fn pools(&self) -> Vec<PoolEntry> {
+        self.translation.pools.clone()
+    }
+
+    /// Takes over what can be, and tells of the rest.
+    pub(super) async fn reload(&mut self, cycle: &mut Cycle) {
+        if self.asked.elapsed() >= CONFIG_MAPS {
+            self.read_config_maps().await;
+            cycle.inherited = self.pools();
+        }
+        match load(self.arguments, &self.translation.settings) {
+            Ok(config) => {
+                self.complaint = None;
+                self.take(config, cycle);
+            }
+            Err(error) => {
+                let complaint = format!("{error:#}");
+                if self.complaint.as_ref() != Some(&complaint) {
+                    tracing::error!(complaint, "the configuration cannot be; the last one holds");
+                }
+                self.complaint = Some(complaint);
+            }
+        }
+    }
+
+    fn take(&mut self, config: Config, cycle: &mut Cycle) {
+        let changes = cycle.config.changes(&config);
+        if changes.restart != self.waiting {
+            let keys = changes.restart.join(", ");
+            tracing::warn!(keys, "these keys changed; they hold from the next start on");
+            self.waiting.clone_from(&changes.restart);
+        }
+        if changes.reloaded.is_empty() {
+            return;
+        }
+        tracing::info!(
+            keys = changes.reloaded.join(", "),
+            "configuration taken over"
+        );
+        cycle.config = cycle.config.reloaded(&config);
+        let policies = &cycle.config.policies;
+        cycle.policies.set_optimizer(&policies.optimizer.settings);
+        if let Err(error) = self.log.set_level(&cycle.config.logging.level) {
+            tracing::error!(%error, "the level of the log stays");
+        }
+    }
+
+    async fn read_config_maps(&mut self) {
+        self.asked.lap();
+        let read = inherited::read(&self.client, &self.system, self.built_in);
+        match read.await {
+            Ok(translation) if translation == self.translation => {}
+            Ok(translation) => {
+                inherited::tell(&translation);
+                self.translation = translation;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "WVA's ConfigMaps cannot be read; what they said stands");
+            }
+        }
+    }
+}
