@@ -1,0 +1,216 @@
+//! Child processes that write their logs to a file, can be killed and started again, and die with
+//! the test process, however that ends.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+/// How long a process may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What errors, logs and [`crate::ControlPlane::kill`] call it.
+    pub name: String,
+    pub path: PathBuf,
+    pub arguments: Vec<OsString>,
+    pub environment: Vec<(OsString, OsString)>,
+    /// Standard output and standard error are appended to this file.
+    pub log: PathBuf,
+}
+
+impl Program {
+    /// A program without arguments.
+    #[must_use]
+    pub fn new(name: &str, path: PathBuf, log: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            path,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            log,
+        }
+    }
+
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// `--name value`.
+    #[must_use]
+    pub fn flag(self, name: &str, value: impl Into<OsString>) -> Self {
+        self.argument(format!("--{name}")).argument(value)
+    }
+
+    /// `--name=true` or `--name=false`: Go's flags take no separate value for these.
+    #[must_use]
+    pub fn switch(self, name: &str, on: bool) -> Self {
+        self.argument(format!("--{name}={on}"))
+    }
+}
+
+/// A program, running or not.
+#[derive(Debug)]
+pub struct Process {
+    program: Program,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// # Errors
+    /// Where the program is not there, or `setpriv` is not.
+    pub fn start(program: Program) -> anyhow::Result<Self> {
+        let mut process = Self {
+            program,
+            child: None,
+        };
+        process.restart()?;
+        Ok(process)
+    }
+
+    /// Starts it again, with the same arguments.
+    ///
+    /// # Errors
+    /// Where it still runs, or cannot be started.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        let is_running = self.is_running();
+        let name = &self.program.name;
+        ensure!(!is_running, "{name} still runs: kill it first");
+        let path = &self.program.path;
+        ensure!(path.is_file(), "{name}: there is no {}", path.display());
+        let log = fs_err::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.program.log)?;
+        // The kernel sends it SIGKILL when the thread that started it is gone.
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(path)
+            .args(&self.program.arguments)
+            .envs(self.program.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.file().try_clone()?)
+            .stderr(log.into_file());
+        self.child = Some(spawn(command).with_context(|| {
+            format!("cannot start {name} through `setpriv`: install util-linux")
+        })?);
+        Ok(())
+    }
+
+    /// Sends a signal, and after SIGKILL or SIGTERM waits until the process is gone.
+    ///
+    /// # Errors
+    /// Where it does not run, or is not gone in 20 s.
+    pub async fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        let name = self.program.name.clone();
+        let id = self.id().with_context(|| format!("{name} does not run"))?;
+        kill_process(id, signal).with_context(|| format!("cannot signal {name}"))?;
+        if signal != Signal::KILL && signal != Signal::TERM {
+            return Ok(());
+        }
+        let gone = tokio::time::timeout(GRACE, self.gone()).await;
+        gone.with_context(|| format!("{name} is not gone {GRACE:?} after {signal:?}"))?;
+        Ok(())
+    }
+
+    /// Fails where the process has ended, with the last lines of its log.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn ensure_running(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.ended() else {
+            return Ok(());
+        };
+        let (name, log) = (&self.program.name, self.log_tail(30));
+        match status {
+            Some(status) => bail!("{name} ended ({status}); its log ends:\n{log}"),
+            None => bail!("{name} was killed"),
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.ended().is_none()
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.program.log
+    }
+
+    /// The last lines of its log.
+    #[must_use]
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = fs_err::read(&self.program.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        let last = all.get(all.len().saturating_sub(lines)..);
+        last.unwrap_or_default().join("\n")
+    }
+
+    /// `None` while it runs; else how it ended, where it ended by itself.
+    fn ended(&mut self) -> Option<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else {
+            return Some(None);
+        };
+        match child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(Some(status)),
+            Err(_) => Some(None),
+        }
+    }
+
+    fn id(&self) -> Option<Pid> {
+        let child = self.child.as_ref()?;
+        Pid::from_raw(i32::try_from(child.id()).ok()?)
+    }
+
+    async fn gone(&mut self) {
+        while self.is_running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.child = None;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Both fail only where it is gone.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a program from a thread that lives as long as this process. The kernel ties a child to
+/// the thread that started it, and a test's thread ends with its test.
+fn spawn(command: Command) -> io::Result<Child> {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in orders {
+                // Whoever asked may have gone.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let gone = |_| io::Error::other("the thread that starts processes is gone");
+    let (answer, answered) = mpsc::channel();
+    ORDERS
+        .send((command, answer))
+        .map_err(|_| gone(mpsc::RecvError))?;
+    answered.recv().map_err(gone)?
+}
