@@ -99,6 +99,7 @@ impl ControlPlane {
     }
 
     /// Sends a signal: SIGTERM for an orderly end, SIGSTOP for one that hangs, SIGCONT after that.
+    /// SIGTERM does not end an API server as long as somebody watches it: that takes SIGKILL.
     ///
     /// # Errors
     /// Where it is unknown or does not run.
