@@ -6,6 +6,7 @@ mod programs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,6 +21,9 @@ use crate::wait::wait_until;
 
 /// How long one process may take until it is ready; on a busy machine several times what it needs.
 const READY: Duration = Duration::from_secs(60);
+
+/// Between two looks at which processes have ended by themselves.
+const SUPERVISION: Duration = Duration::from_millis(200);
 
 /// What a control plane may have otherwise.
 #[derive(Clone, Debug)]
@@ -46,13 +50,16 @@ impl Default for Options {
     }
 }
 
-/// A running control plane. Dropping it kills it and removes its data.
+/// Processes by name.
+type Processes = BTreeMap<&'static str, Process>;
+
+/// A running control plane. A process that ends by itself is started again, as a kubelet would: a
+/// controller manager, say, that loses the API server while it starts. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct ControlPlane {
     binaries: Binaries,
     http: reqwest::Client,
-    /// By name. Before the directory, so that they are gone when it is removed.
-    processes: Mutex<BTreeMap<&'static str, Process>>,
+    processes: Arc<Mutex<Processes>>,
     layout: Layout,
 }
 
@@ -67,9 +74,11 @@ impl ControlPlane {
         let plane = Self {
             http: http::client(layout.authority.pem())?,
             binaries,
-            processes: Mutex::default(),
+            processes: Arc::default(),
             layout,
         };
+        let processes = Arc::downgrade(&plane.processes);
+        std::thread::spawn(move || supervise(processes));
         let mut programs = plane.programs(&options);
         let rest = programs.split_off(2);
         for program in programs {
@@ -201,9 +210,22 @@ impl ControlPlane {
         let url = format!("{}{}", self.layout.url(name), programs::health(name));
         let look = async || http::get(&self.http, &url).await;
         let ready = wait_until(&format!("{name} is ready"), READY, look).await;
-        // The log of one that has ended says more than that it does not answer.
-        known(&mut *self.processes.lock().await, name)?.ensure_running()?;
-        ready.map(drop)
+        let log = known(&mut *self.processes.lock().await, name)?.log_tail(30);
+        ready.with_context(|| format!("the log of {name} ends:\n{log}"))?;
+        Ok(())
+    }
+}
+
+impl Drop for ControlPlane {
+    /// Ends the processes before their data goes; the supervisor holds the lock for moments only.
+    fn drop(&mut self) {
+        for _ in 0..100 {
+            if let Ok(mut processes) = self.processes.try_lock() {
+                processes.clear();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -218,10 +240,19 @@ pub async fn client_of(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
     Ok(kube::Client::try_from(config)?)
 }
 
-fn known<'a>(
-    processes: &'a mut BTreeMap<&'static str, Process>,
-    name: &str,
-) -> anyhow::Result<&'a mut Process> {
+/// Revives what ends by itself, until the control plane is gone.
+fn supervise(processes: Weak<Mutex<Processes>>) {
+    while let Some(processes) = processes.upgrade() {
+        for process in processes.blocking_lock().values_mut() {
+            // What cannot be started now is tried again, and is missed by whoever waits for it.
+            let _ = process.revive();
+        }
+        drop(processes);
+        std::thread::sleep(SUPERVISION);
+    }
+}
+
+fn known<'a>(processes: &'a mut Processes, name: &str) -> anyhow::Result<&'a mut Process> {
     processes.get_mut(name).with_context(|| {
         let names = programs::NAMES.join(", ");
         format!("the control plane has no process `{name}`; it has {names}")

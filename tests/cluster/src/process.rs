@@ -4,11 +4,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
@@ -124,23 +124,20 @@ impl Process {
         Ok(())
     }
 
-    /// Fails where the process has ended, with the last lines of its log.
+    /// Starts it again where it has ended by itself, as a kubelet does with its pods.
     ///
     /// # Errors
-    /// See above.
-    pub fn ensure_running(&mut self) -> anyhow::Result<()> {
-        let Some(status) = self.ended() else {
-            return Ok(());
-        };
-        let (name, log) = (&self.program.name, self.log_tail(30));
-        match status {
-            Some(status) => bail!("{name} ended ({status}); its log ends:\n{log}"),
-            None => bail!("{name} was killed"),
+    /// Where it cannot be started.
+    pub fn revive(&mut self) -> anyhow::Result<()> {
+        if self.child.is_some() && !self.is_running() {
+            self.restart()?;
         }
+        Ok(())
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.ended().is_none()
+        let child = self.child.as_mut();
+        child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     #[must_use]
@@ -156,18 +153,6 @@ impl Process {
         let all: Vec<&str> = text.lines().collect();
         let last = all.get(all.len().saturating_sub(lines)..);
         last.unwrap_or_default().join("\n")
-    }
-
-    /// `None` while it runs; else how it ended, where it ended by itself.
-    fn ended(&mut self) -> Option<Option<ExitStatus>> {
-        let Some(child) = &mut self.child else {
-            return Some(None);
-        };
-        match child.try_wait() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(Some(status)),
-            Err(_) => Some(None),
-        }
     }
 
     fn id(&self) -> Option<Pid> {
