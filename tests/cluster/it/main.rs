@@ -1,3 +1,8 @@
 //! What the harness promises, on a control plane of its own.
 
 mod control_plane;
+mod emulator;
+mod fixtures;
+mod namespace;
+mod prometheus;
+mod scenario;

@@ -15,6 +15,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::layout::Layout;
 use crate::binaries::Binaries;
+pub use crate::certificates::Pair;
+use crate::fixtures::crds::{self, Crd};
 use crate::http;
 use crate::process::{Process, Program, Signal};
 use crate::wait::wait_until;
@@ -34,6 +36,8 @@ pub struct Options {
     pub hpa_downscale_stabilization: Duration,
     /// Addresses of pods. Nothing answers on them.
     pub pod_cidr: String,
+    /// Installed before it is ready.
+    pub crds: Vec<Crd>,
     /// Further arguments, by the name of the process.
     pub arguments: Vec<(String, String)>,
 }
@@ -45,6 +49,12 @@ impl Default for Options {
             hpa_downscale_stabilization: Duration::from_secs(5),
             // A range for documentation: of loopback addresses the API makes no endpoints.
             pod_cidr: "198.18.0.0/15".to_owned(),
+            crds: vec![
+                Crd::InferencePool,
+                Crd::InferencePoolAlpha,
+                Crd::LeaderWorkerSet,
+                Crd::ScaledObject,
+            ],
             arguments: Vec::new(),
         }
     }
@@ -84,7 +94,9 @@ impl ControlPlane {
         for program in programs {
             plane.run(program).await?;
         }
-        futures::future::try_join_all(rest.into_iter().map(|program| plane.run(program))).await?;
+        let rest = rest.into_iter().map(|program| plane.run(program));
+        let started = futures::future::try_join_all(rest);
+        futures::try_join!(started, crds::install(&plane, &options.crds))?;
         Ok(plane)
     }
 
@@ -156,6 +168,12 @@ impl ControlPlane {
         self.layout.url("kube-apiserver")
     }
 
+    /// A client's certificate of the administrator, which any server of the control plane takes.
+    #[must_use]
+    pub fn client_certificate(&self) -> Pair {
+        self.layout.pair("user-admin")
+    }
+
     /// The authority that signed what the control plane's servers show.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
@@ -190,6 +208,16 @@ impl ControlPlane {
 
     pub(crate) fn binaries(&self) -> &Binaries {
         &self.binaries
+    }
+
+    /// What a server beside the control plane may show.
+    pub(crate) fn server_certificate(&self) -> Pair {
+        self.layout.pair("server")
+    }
+
+    /// A client that trusts the control plane's authority, and shows its administrator.
+    pub(crate) fn http_client(&self) -> anyhow::Result<reqwest::Client> {
+        http::client_with(self.layout.authority.pem(), &self.client_certificate())
     }
 
     pub(crate) fn directory(&self) -> &Path {

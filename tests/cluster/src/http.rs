@@ -4,15 +4,28 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use crate::certificates::Pair;
+
 /// A client that trusts one authority alone, and asks no proxy.
 pub(crate) fn client(authority_pem: &str) -> anyhow::Result<reqwest::Client> {
+    Ok(builder(authority_pem)?.build()?)
+}
+
+/// The same with a certificate of its own.
+pub(crate) fn client_with(authority_pem: &str, own: &Pair) -> anyhow::Result<reqwest::Client> {
+    let mut pem = fs_err::read(&own.certificate)?;
+    pem.extend(fs_err::read(&own.key)?);
+    let identity = reqwest::Identity::from_pem(&pem)?;
+    Ok(builder(authority_pem)?.identity(identity).build()?)
+}
+
+fn builder(authority_pem: &str) -> anyhow::Result<reqwest::ClientBuilder> {
     use_ring();
     let authority = reqwest::Certificate::from_pem(authority_pem.as_bytes())?;
     Ok(reqwest::Client::builder()
         .tls_certs_only([authority])
         .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .build()?)
+        .timeout(Duration::from_secs(10)))
 }
 
 /// The body of a successful answer.

@@ -4,11 +4,18 @@
 pub mod binaries;
 mod certificates;
 pub mod control_plane;
+pub mod emulator;
+pub mod fixtures;
 mod http;
 mod kubeconfig;
+pub mod namespace;
 mod ports;
 pub mod process;
+pub mod prometheus;
 mod scratch;
 pub mod wait;
 
 pub use control_plane::{ControlPlane, Options};
+pub use emulator::Emulator;
+pub use namespace::{Namespace, in_namespace};
+pub use prometheus::{Prometheus, PrometheusOptions};

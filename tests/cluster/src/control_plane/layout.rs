@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::programs::{ETCD_PEER, NAMES};
-use crate::certificates::{self, Authority};
+use crate::certificates::{self, Authority, Pair};
 use crate::kubeconfig;
 use crate::ports::free_port;
 use crate::scratch::Scratch;
@@ -55,6 +55,13 @@ impl Layout {
 
     pub(super) fn certificate(&self, file: &str) -> PathBuf {
         self.directory().join("certificates").join(file)
+    }
+
+    pub(super) fn pair(&self, name: &str) -> Pair {
+        Pair {
+            certificate: self.certificate(&format!("{name}.crt")),
+            key: self.certificate(&format!("{name}.key")),
+        }
     }
 
     pub(super) fn authority_file(&self) -> PathBuf {
