@@ -4,16 +4,30 @@ use trimtab_cluster_tests::fixtures::servers::{scale_deployment, wait_for_ready_
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
+use trimtab_sim::generate::Lengths;
+
 use crate::scenario::Chat;
 
 /// Requests per second on the wall.
 const RATE: f64 = 60.0;
+
+const INPUT: Lengths = Lengths {
+    mean: 500.0,
+    cv: 0.5,
+    max: 4000,
+};
+
+const OUTPUT: Lengths = Lengths {
+    mean: 100.0,
+    ..INPUT
+};
 
 #[tokio::test]
 async fn an_emulated_load_has_its_rate_and_keeps_littles_law_in_prometheus() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
     in_namespace(plane, async |namespace| {
         let chat = Chat::start(plane, namespace, 2, 10.0).await?;
+        chat.emulator.set_lengths(0, INPUT, OUTPUT);
         chat.emulator.set_rate(0, RATE);
         let near = |wanted: f64, tolerance: f64| {
             move |of: &[(_, f64)]| {

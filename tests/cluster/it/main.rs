@@ -4,5 +4,6 @@ mod control_plane;
 mod emulator;
 mod fixtures;
 mod namespace;
+mod operator;
 mod prometheus;
 mod scenario;

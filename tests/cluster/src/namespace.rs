@@ -4,13 +4,14 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Namespace as Object, Node, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace as Object, Node, Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Client, Resource, ResourceExt as _};
 
 use crate::ControlPlane;
+use crate::process::take_last_words;
 use crate::scratch::random_name;
 use crate::wait::{DEADLINE, wait_until};
 
@@ -50,6 +51,7 @@ pub async fn in_namespace(
     test: impl AsyncFnOnce(&Namespace) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let namespace = Namespace::create(plane.client().await?).await?;
+    drop(take_last_words()); // of a test before on this thread
     let outcome = AssertUnwindSafe(test(&namespace)).catch_unwind().await;
     let has_failed = !matches!(outcome, Ok(Ok(())));
     if has_failed {
@@ -150,6 +152,11 @@ impl Namespace {
         let all = DeleteParams::background();
         let namespaces = Api::<Object>::all(self.client());
         namespaces.delete(&self.name, &all).await?;
+        // At once, before the nodes: of a pod without a node nobody confirms the end.
+        let at_once = DeleteParams::default().grace_period(0);
+        let pods = self.api::<Pod>();
+        pods.delete_collection(&at_once, &ListParams::default())
+            .await?;
         let own = ListParams::default().labels(&format!("{NODE_LABEL}={}", self.name));
         let nodes = Api::<Node>::all(self.client());
         nodes.delete_collection(&all, &own).await?;
@@ -169,6 +176,7 @@ async fn show(namespace: &Namespace, plane: &ControlPlane) {
     let events = plane.kubectl(&["get", "events", "-n", name, sorted]).await;
     eprintln!("--- events\n{}", either(events));
     eprintln!("{}", plane.logs(LOG_LINES).await);
+    eprintln!("{}", take_last_words());
 }
 
 /// Every object of the namespace but for events, as kubectl shows them.

@@ -1,9 +1,10 @@
 //! Child processes that write their logs to a file, can be killed and started again, and die with
 //! the test process, however that ends.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
@@ -14,6 +15,9 @@ use rustix::process::{Pid, kill_process};
 
 /// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// Lines of its log that a process leaves behind.
+const LAST_LINES: usize = 50;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -114,7 +118,10 @@ impl Process {
     /// Where it does not run, or is not gone in 20 s.
     pub async fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
         let name = self.program.name.clone();
-        let id = self.id().with_context(|| format!("{name} does not run"))?;
+        let id = self
+            .process_id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let id = id.with_context(|| format!("{name} does not run"))?;
         kill_process(id, signal).with_context(|| format!("cannot signal {name}"))?;
         if signal != Signal::KILL && signal != Signal::TERM {
             return Ok(());
@@ -140,9 +147,10 @@ impl Process {
         child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    #[must_use]
-    pub fn log(&self) -> &Path {
-        &self.program.log
+    /// `None` while it does not run.
+    pub fn process_id(&mut self) -> Option<u32> {
+        let is_running = self.is_running();
+        self.child.as_ref().filter(|_| is_running).map(Child::id)
     }
 
     /// The last lines of its log.
@@ -155,11 +163,6 @@ impl Process {
         last.unwrap_or_default().join("\n")
     }
 
-    fn id(&self) -> Option<Pid> {
-        let child = self.child.as_ref()?;
-        Pid::from_raw(i32::try_from(child.id()).ok()?)
-    }
-
     async fn gone(&mut self) {
         while self.is_running() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -169,13 +172,26 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Kills it, and keeps how its log ends: its directory may go before its test is judged.
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             // Both fail only where it is gone.
             let _ = child.kill();
             let _ = child.wait();
         }
+        let words = format!("--- {}\n{}\n", self.program.name, self.log_tail(LAST_LINES));
+        LAST_WORDS.with_borrow_mut(|all| all.push_str(&words));
     }
+}
+
+thread_local! {
+    /// How the logs of the processes end that were dropped on this thread.
+    static LAST_WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// How the logs end of those that were dropped on this thread since this was last asked.
+pub(crate) fn take_last_words() -> String {
+    LAST_WORDS.take()
 }
 
 /// Starts a program from a thread that lives as long as this process. The kernel ties a child to
