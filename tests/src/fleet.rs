@@ -53,6 +53,7 @@ fn pool(number: u32, variants: u32, replicas: u32, tick: u32) -> PoolSnapshot {
             })
             .collect(),
         idle_seconds: Some(0.0),
+        warnings: Vec::new(),
         rules: PoolRules::default(),
     }
 }

@@ -1,1 +1,20 @@
 //! Kubernetes: watches into one in-memory index, and what is written back.
+
+mod accelerator;
+pub mod checkpoint;
+pub mod config;
+pub mod crd;
+mod engine;
+pub mod events;
+mod gpus;
+mod index;
+mod inventory;
+pub mod lease;
+mod objects;
+pub mod status;
+pub mod view;
+mod watch;
+
+pub use gpus::UNRESOLVED;
+pub use index::claim::{Claimant, TargetKey, Way};
+pub use watch::{Cluster, KindState};

@@ -170,6 +170,7 @@ fn pool(number: usize) -> PoolSnapshot {
             .flat_map(|v| (0..10).map(move |n| replica(v, n)))
             .collect(),
         idle_seconds: Some(0.0),
+        warnings: Vec::new(),
         rules: PoolRules::default(),
     }
 }

@@ -37,6 +37,10 @@ struct Breaker {
 }
 
 impl Breakers {
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether the policy may be called: closed, or open for so long that a trial is due.
     pub(crate) fn allows(&self, digest: &Digest, now_ms: u64) -> bool {
         self.0

@@ -160,6 +160,8 @@ pub mod condition {
     pub const POLICY_REFUSED: &str = "PolicyRefused";
     /// Measurements are missing, stale or partial.
     pub const EVIDENCE_PARTIAL: &str = "EvidencePartial";
+    /// Measurements are there, and something about them cannot be right.
+    pub const MEASUREMENTS_DOUBTFUL: &str = "MeasurementsDoubtful";
     /// A variant's minimum is above its maximum.
     pub const BOUNDS_CONTRADICT: &str = "BoundsContradict";
     /// The GPU inventory cannot be discovered: growth goes on without it.

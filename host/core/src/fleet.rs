@@ -83,6 +83,7 @@ impl FleetPool {
             pool,
             replicas: measured.replicas,
             idle_seconds: measured.idle_seconds,
+            warnings: measured.warnings,
             rules: self.rules,
         }
     }

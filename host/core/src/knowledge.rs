@@ -51,6 +51,10 @@ impl Store {
         known.push(new);
     }
 
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub(crate) fn forget(&mut self, now_ms: u64) {
         self.0.retain(|_, known| {
             known.retain(|value| !expired(value, now_ms));

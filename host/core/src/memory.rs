@@ -41,15 +41,43 @@ pub(crate) struct PoolMemory {
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct VariantMemory {
     pub(crate) history: History,
-    /// The last count that was published, with the desired count that was found then.
+    /// The last count that was published.
     pub(crate) published: Option<Published>,
 }
 
+/// What was asked for, and the counts that may be found set while that is being acted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Published {
-    pub(crate) found: u32,
     pub(crate) asked: u32,
+    lowest: u32,
+    highest: u32,
+    /// The count that was found set in this tick, where that is another than the desired one.
+    #[serde(skip)]
+    set: Option<u32>,
+}
+
+impl Published {
+    /// `set` was found, `before` had been asked for, now `asked` is.
+    fn new(set: u32, before: u32, asked: u32) -> Self {
+        Self {
+            asked,
+            lowest: set.min(before).min(asked),
+            highest: set.max(before).max(asked),
+            set: None,
+        }
+    }
+
+    /// What stands after a tick that found `previous` desired and asks for `asked`.
+    pub(crate) fn next(kept: Option<Self>, previous: u32, asked: u32) -> Self {
+        let set = kept.and_then(|kept| kept.set).unwrap_or(previous);
+        Self::new(set, previous, asked)
+    }
+
+    /// Whether a count is one that an autoscaler passes on its way.
+    pub(crate) fn is_on_its_way(&self, set: u32) -> bool {
+        (self.lowest..=self.highest).contains(&set)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +88,65 @@ pub(crate) struct GroupMemory {
 }
 
 impl Memory {
+    /// The same in parts, for whoever keeps it in pieces of bounded size: the first has what all
+    /// pools share, each of the others some pools, always the same ones for the same number of
+    /// parts. [`Self::absorb`] puts them together again, in any order.
+    #[must_use]
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        let shared = Self {
+            pools: BTreeMap::new(),
+            ..self.clone()
+        };
+        let mut of_pools = vec![Self::default(); parts.max(1)];
+        let count = of_pools.len() as u64;
+        for (key, pool) in &self.pools {
+            let place = (fnv(key) % count) as usize;
+            if let Some(part) = of_pools.get_mut(place) {
+                part.pools.insert(key.clone(), pool.clone());
+            }
+        }
+        std::iter::once(shared).chain(of_pools).collect()
+    }
+
+    /// Takes up a part. What is in both is kept as it was in the part.
+    pub fn absorb(&mut self, part: Self) {
+        self.knowledge.absorb(part.knowledge);
+        self.breakers.absorb(part.breakers);
+        self.pools.extend(part.pools);
+        self.groups.extend(part.groups);
+    }
+
+    /// Puts what was last asked for into a snapshot whose `desired-replicas` are the counts that
+    /// are set, which lag behind: an autoscaler acts when it likes, or not at all. A count that lies
+    /// between what was set and what was asked for is on its way; another was set by somebody else,
+    /// and decisions start from it. `recorded` tells, for a pool and a variant by position, what was
+    /// asked for by whoever came before, where this memory does not know it.
+    pub fn settle(
+        &mut self,
+        snapshot: &mut Snapshot,
+        recorded: impl Fn(usize, usize) -> Option<u32>,
+    ) {
+        for (position, pool) in snapshot.pools.iter_mut().enumerate() {
+            let memory = self.pools.entry(key(pool)).or_default();
+            for (number, variant) in pool.pool.variants.iter_mut().enumerate() {
+                let set = variant.desired_replicas;
+                let kept = memory.variant_mut(&variant.name);
+                let before =
+                    recorded(position, number).map(|asked| Published::new(set, asked, asked));
+                let Some(published) = kept.published.or(before) else {
+                    continue;
+                };
+                if published.is_on_its_way(set) {
+                    variant.desired_replicas = published.asked;
+                }
+                kept.published = Some(Published {
+                    set: Some(set),
+                    ..published
+                });
+            }
+        }
+    }
+
     pub(crate) fn pool(&self, pool: &PoolSnapshot) -> Option<&PoolMemory> {
         self.pools.get(&key(pool))
     }
@@ -91,6 +178,13 @@ impl Memory {
 /// A slash is allowed in neither name, so no two pools share a key.
 fn key(pool: &PoolSnapshot) -> String {
     format!("{}/{}", pool.pool.namespace, pool.pool.name)
+}
+
+/// FNV-1a with 64 bits: the same in every process and version.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl PoolMemory {

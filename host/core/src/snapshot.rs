@@ -27,6 +27,9 @@ pub struct PoolSnapshot {
     /// Seconds since a request was last in the pool (arrived, waiting, running or finished).
     /// `None` where that is not known, which is not idleness.
     pub idle_seconds: Option<f64>,
+    /// What is doubtful about the measurements, for the operator to see.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     pub rules: PoolRules,
 }
 

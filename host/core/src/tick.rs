@@ -87,10 +87,8 @@ fn remember(pool: &mut PoolDraft<'_>, memory: &mut Memory, now_ms: u64) {
         let decision = &draft.decision;
         let kept = memory.variant_mut(&decision.variant);
         drifts.extend(drift(kept, decision));
-        kept.published = (pool.seen.rules.mode != Mode::Observe).then_some(Published {
-            found: decision.previous,
-            asked: decision.desired,
-        });
+        kept.published = (pool.seen.rules.mode != Mode::Observe)
+            .then(|| Published::next(kept.published, decision.previous, decision.desired));
         if kept.published.is_some() && pool.seen.rules.behavior.is_some() {
             kept.history
                 .changed(decision.previous, decision.desired, now_ms);
@@ -105,11 +103,11 @@ fn remember(pool: &mut PoolDraft<'_>, memory: &mut Memory, now_ms: u64) {
 /// An autoscaler on the way from what it found to what was asked for passes counts between the two;
 /// another count was set by somebody else. Decisions start from it all the same.
 fn drift(kept: &VariantMemory, decision: &VariantDecision) -> Option<String> {
-    let Published { found, asked } = kept.published?;
-    let between = found.min(asked)..=found.max(asked);
-    if between.contains(&decision.previous) {
+    let published = kept.published?;
+    if published.is_on_its_way(decision.previous) {
         return None;
     }
+    let asked = published.asked;
     let (variant, previous) = (&decision.variant, decision.previous);
     Some(format!(
         "`{variant}`: {asked} was asked for and {previous} is set; decisions start from it"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::reference::Reference;
+use crate::run::RunArguments;
 
 /// Autoscaling for LLM serving, decided by policies that run as WebAssembly.
 #[derive(Debug, Parser)]
@@ -18,7 +19,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Run(RunArguments),
     Simulate(SimulateArguments),
+    /// Print the definitions of custom resources, for `kubectl apply -f -`
+    Crds,
     #[command(subcommand)]
     Scenario(ScenarioCommand),
     #[command(subcommand)]

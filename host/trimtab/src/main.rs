@@ -1,7 +1,9 @@
 //! The command: arguments, wiring, tables.
 
 mod arguments;
+mod binding;
 mod cache;
+mod crds;
 mod figures;
 #[cfg(test)]
 mod fixture;
@@ -10,7 +12,9 @@ mod policy;
 mod progress;
 mod reference;
 mod report;
+mod run;
 mod scenario;
+mod settings;
 mod simulate;
 mod summary;
 mod table;
@@ -25,8 +29,12 @@ use arguments::{Arguments, Command};
 use output::Output;
 
 fn main() -> ExitCode {
-    log();
-    let result = run(Arguments::parse()).and_then(|output| Ok(output.print()?));
+    let arguments = Arguments::parse();
+    // The operator's log is as its configuration says.
+    if !matches!(arguments.command, Command::Run(_)) {
+        log();
+    }
+    let result = run(arguments).and_then(|output| Ok(output.print()?));
     result.unwrap_or_else(|error| {
         output::complain(&error);
         ExitCode::FAILURE
@@ -35,6 +43,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Output> {
     match arguments.command {
+        Command::Run(run) => run::run(&run, &arguments.cache),
+        Command::Crds => crds::print(),
         Command::Simulate(simulate) => simulate::run(&simulate, &arguments.cache),
         Command::Scenario(scenario) => scenario::run(&scenario),
         Command::Policy(policy) => policy::run(policy, &arguments.cache),

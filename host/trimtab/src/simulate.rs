@@ -4,7 +4,6 @@ mod files;
 mod policies;
 mod runs;
 mod scenario;
-mod settings;
 
 use std::time::Instant;
 

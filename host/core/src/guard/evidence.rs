@@ -15,6 +15,9 @@ pub(super) fn apply(pool: &mut PoolDraft<'_>) {
         pool.variants.iter_mut().for_each(|draft| hold(draft, &why));
         pool.condition(condition::EVIDENCE_PARTIAL, why);
     }
+    for warning in &pool.seen.warnings {
+        pool.condition(condition::MEASUREMENTS_DOUBTFUL, warning.as_str());
+    }
     hold_unjudged(pool);
 }
 

@@ -77,6 +77,7 @@ pub(crate) fn pool(name: &str, variants: Vec<Variant>) -> PoolSnapshot {
         },
         replicas,
         idle_seconds: Some(0.0),
+        warnings: Vec::new(),
         rules: PoolRules::default(),
     }
 }

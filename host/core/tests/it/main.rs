@@ -9,6 +9,8 @@ mod ladder;
 #[cfg(test)]
 mod learning;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 mod situations;

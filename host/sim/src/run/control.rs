@@ -171,6 +171,7 @@ impl<'a> Simulation<'a> {
                 .filter_map(|replica| self.observed(now, replica))
                 .collect(),
             idle_seconds: Some(pool.ledger.idle_seconds(now)),
+            warnings: Vec::new(),
             rules: pool.spec.rules.clone(),
         }
     }

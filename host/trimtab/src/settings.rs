@@ -5,25 +5,27 @@ use anyhow::{Context as _, Result, bail};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
-use trimtab_contract::{Context, Descriptor, Limits, Objective, Pool, Refusal, Workload};
+use trimtab_contract::{Context, Descriptor, Limits, Objective, Pool, Refusal};
+use trimtab_core::fleet::UNMEASURED;
 use trimtab_core::policies::{Analyzer, CallError, Optimizer};
 use trimtab_sim::excerpt;
 use trimtab_sim::run::START_MS;
-use trimtab_sim::scenario::PolicyChoice;
+
+use crate::binding::Settings;
 
 /// Refuses settings that do not fit the schema, or that the policy itself refuses when it is
 /// tried with them: a schema does not say everything.
-pub(super) fn check(
+pub(crate) fn check(
     policy: &Descriptor,
-    choice: &PolicyChoice,
+    given: &Settings<'_>,
     attempt: impl FnOnce() -> Result<(), CallError>,
 ) -> Result<()> {
-    let place = &choice.settings_place;
+    let place = given.place;
     if !policy.settings_schema.trim().is_empty() {
         let schema: Value = serde_json::from_str(&policy.settings_schema).with_context(|| {
             format!("the settings schema of policy `{}` is no JSON", policy.name)
         })?;
-        fit(&schema, &choice.settings, place, &policy.name)?;
+        fit(&schema, given.document, place, &policy.name)?;
     }
     if let Err(CallError::Refused(Refusal::Settings(why))) = attempt() {
         bail!(
@@ -82,7 +84,7 @@ fn path(pointer: &str) -> String {
 }
 
 /// Calls an analyzer with a pool that has nothing yet.
-pub(super) fn try_analyzer(
+pub(crate) fn try_analyzer(
     policy: &(impl Analyzer + ?Sized),
     settings: &str,
 ) -> Result<(), CallError> {
@@ -97,30 +99,15 @@ pub(super) fn try_analyzer(
             percentile: 0.99,
             priority: 1,
         },
-        workload: nothing_measured(),
+        workload: UNMEASURED,
         variants: Vec::new(),
     };
     let answer = policy.analyze(&context(settings), &pool, &[], &[]);
     answer.map(|_| ())
 }
 
-fn nothing_measured() -> Workload {
-    Workload {
-        request_rate: None,
-        input_tokens: None,
-        output_tokens: None,
-        prefix_hit_ratio: None,
-        queued_requests: None,
-        queued_bytes: None,
-        ttft_mean: None,
-        ttft_at_percentile: None,
-        itl_mean: None,
-        itl_at_percentile: None,
-    }
-}
-
 /// Calls an optimizer with no pool at all.
-pub(super) fn try_optimizer(
+pub(crate) fn try_optimizer(
     policy: &(impl Optimizer + ?Sized),
     settings: &str,
 ) -> Result<(), CallError> {
@@ -164,12 +151,11 @@ mod tests {
             settings_schema: schema.to_owned(),
             state_format: String::new(),
         };
-        let choice = PolicyChoice {
-            reference: "mine.wasm".to_owned(),
-            settings: settings.to_owned(),
-            settings_place: "s.yaml: policies.analyzer.settings".to_owned(),
+        let given = Settings {
+            document: settings,
+            place: "s.yaml: policies.analyzer.settings",
         };
-        check(&policy, &choice, || answer).map_err(|error| error.to_string())
+        check(&policy, &given, || answer).map_err(|error| error.to_string())
     }
 
     #[test]

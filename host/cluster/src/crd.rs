@@ -1,0 +1,122 @@
+//! Custom resources as they are installed: the schemas, columns and words that users see. What is
+//! read of objects stands in `objects`, and takes more than these allow.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, CustomResourceExt as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One variant of a model: a workload whose replicas are to be counted out.
+#[derive(Clone, Debug, CustomResource, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "llmd.ai",
+    version = "v1alpha1",
+    kind = "VariantAutoscaling",
+    shortname = "va",
+    namespaced,
+    status = "VariantAutoscalingStatus",
+    doc = "A variant: one of the workloads that serve a model, and how it may be scaled.",
+    printcolumn(name = "Target", type_ = "string", json_path = ".spec.scaleTargetRef.name"),
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelID"),
+    printcolumn(name = "Accelerator", type_ = "string", json_path = ".status.desiredOptimizedAlloc.accelerator"),
+    printcolumn(name = "Current", type_ = "integer", json_path = ".status.currentReplicas"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredOptimizedAlloc.numReplicas"),
+    printcolumn(name = "Metrics", type_ = "string", json_path = ".status.conditions[?(@.type=='MetricsAvailable')].reason"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("!has(self.spec.minReplicas) || !has(self.spec.maxReplicas) || self.spec.minReplicas <= self.spec.maxReplicas").message("minReplicas must not be above maxReplicas")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct VariantAutoscalingSpec {
+    /// The workload to scale: anything with a `scale` subresource, in the same namespace.
+    pub scale_target_ref: ScaleTargetRef,
+    /// The model that it serves, as clients ask for it. Variants of one model belong together.
+    #[serde(rename = "modelID")]
+    #[schemars(length(min = 1))]
+    pub model_id: String,
+    /// Cost of one replica for an hour, in any currency, as a decimal number.
+    #[serde(default = "default_cost")]
+    #[schemars(regex(pattern = r"^\d+(\.\d+)?$"))]
+    pub variant_cost: String,
+    /// Replicas that are always kept; 0 allows scale-to-zero.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    pub min_replicas: i32,
+    /// Replicas that are never exceeded. Without it only the autoscaler's own maximum holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_replicas: Option<i32>,
+}
+
+/// Names a workload.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleTargetRef {
+    /// API version, e.g. `apps/v1`. `apps` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Kind, e.g. Deployment, StatefulSet, LeaderWorkerSet.
+    #[schemars(length(min = 1))]
+    pub kind: String,
+    #[schemars(length(min = 1))]
+    pub name: String,
+}
+
+/// What was decided, and why.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VariantAutoscalingStatus {
+    /// The count that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_optimized_alloc: Option<DesiredOptimizedAlloc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actuation: Option<ActuationStatus>,
+    /// Replicas that exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_replicas: Option<i32>,
+    /// Why the count is what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `TargetResolved`, `MetricsAvailable`, `OptimizationReady`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The count that is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DesiredOptimizedAlloc {
+    /// Not set while nothing was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub num_replicas: Option<i32>,
+    /// Accelerator of its replicas; `unresolved` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
+    /// Instant of the decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub last_run_time: Option<String>,
+}
+
+/// Whether the count is given to whoever scales.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ActuationStatus {
+    pub applied: bool,
+}
+
+fn default_cost() -> String {
+    "10.0".to_owned()
+}
+
+const fn one() -> i32 {
+    1
+}
+
+/// All custom resources of Trimtab.
+#[must_use]
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![VariantAutoscaling::crd()]
+}

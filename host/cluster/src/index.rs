@@ -1,0 +1,347 @@
+//! The cluster as one in-memory picture: objects come in by `apply`, go by `delete`, and a view of
+//! all pools comes out. Synchronous, without a clock and without a connection.
+
+pub(crate) mod claim;
+pub(crate) mod device;
+pub(crate) mod node;
+pub(crate) mod pod;
+pub(crate) mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use self::claim::{Claim, Claimant, TargetKey, Way};
+use self::device::{DeviceKey, Slice};
+use self::node::Node;
+use self::pod::{Owner, Pod, Pods};
+use self::target::Target;
+use crate::config::Config;
+use crate::objects::Labels;
+use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
+use crate::objects::device::{ResourceClaim, ResourceClaimTemplate, ResourceSlice};
+use crate::objects::node::Node as NodeObject;
+use crate::objects::pod::Pod as PodObject;
+use crate::objects::pool::{InferencePool, InferencePoolSpec, Service};
+use crate::objects::variant::VariantAutoscaling;
+use crate::objects::workload::Workload;
+
+/// Namespaces with this annotation or label set to `true` are left alone, as WVA does.
+const EXCLUDE: &str = "wva.llmd.ai/exclude";
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+/// API versions of InferencePool, the preferred one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PoolVersion {
+    V1,
+    V1Alpha2,
+}
+
+/// All that is known of the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) config: Config,
+    pub(crate) claims: BTreeMap<Claimant, Claim>,
+    pub(crate) claimants: BTreeMap<TargetKey, BTreeSet<Claimant>>,
+    pub(crate) targets: BTreeMap<TargetKey, Target>,
+    /// ReplicaSets and StatefulSets between pods and targets.
+    owners: BTreeMap<TargetKey, Owner>,
+    pub(crate) pods: Pods,
+    /// Seconds that a target's pods took to start, when it last had any.
+    pub(crate) starts: BTreeMap<TargetKey, f64>,
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) slices: BTreeMap<String, Slice>,
+    /// Devices that claims hold, by claim.
+    pub(crate) held: BTreeMap<Key, Vec<DeviceKey>>,
+    /// Accelerators that a claim made from a template asks for.
+    pub(crate) claim_templates: BTreeMap<Key, u32>,
+    pub(crate) pools: BTreeMap<(Key, PoolVersion), InferencePoolSpec>,
+    pub(crate) services: BTreeMap<Key, Labels>,
+    pub(crate) excluded: BTreeSet<String>,
+    /// Namespaces whose pods are kept.
+    pub(crate) watched: BTreeSet<String>,
+    /// Those of them whose pods came by before anybody asked for them.
+    unlisted: BTreeSet<String>,
+}
+
+impl Index {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn apply_variant(&mut self, object: &VariantAutoscaling) {
+        let claim = Claim::of_variant(object);
+        self.claim(Way::VariantAutoscaling, &object.metadata, Some(claim));
+    }
+
+    pub(crate) fn apply_hpa(&mut self, object: &HorizontalPodAutoscaler) {
+        let claim = Claim::of_hpa(object);
+        self.claim(Way::HorizontalPodAutoscaler, &object.metadata, claim);
+    }
+
+    pub(crate) fn apply_scaled_object(&mut self, object: &ScaledObject) {
+        let claim = Claim::of_scaled_object(object);
+        self.claim(Way::ScaledObject, &object.metadata, claim);
+    }
+
+    /// An object that is being deleted claims nothing any more.
+    fn claim(&mut self, way: Way, metadata: &ObjectMeta, claim: Option<Claim>) {
+        let (namespace, name) = key(metadata);
+        let claimant = Claimant {
+            way,
+            namespace,
+            name,
+        };
+        self.drop_claim(&claimant);
+        let namespace = claimant.namespace.clone();
+        if let Some(claim) = claim.filter(|_| metadata.deletion_timestamp.is_none()) {
+            self.watch(&namespace);
+            let claimants = self.claimants.entry(claim.target.clone()).or_default();
+            claimants.insert(claimant.clone());
+            self.claims.insert(claimant, claim);
+        }
+        self.unwatch(&namespace);
+    }
+
+    pub(crate) fn delete_claim(&mut self, way: Way, (namespace, name): Key) {
+        let claimant = Claimant {
+            way,
+            namespace,
+            name,
+        };
+        self.drop_claim(&claimant);
+        self.unwatch(&claimant.namespace);
+    }
+
+    fn drop_claim(&mut self, claimant: &Claimant) {
+        let Some(claim) = self.claims.remove(claimant) else {
+            return;
+        };
+        if let Some(claimants) = self.claimants.get_mut(&claim.target) {
+            claimants.remove(claimant);
+            if claimants.is_empty() {
+                self.claimants.remove(&claim.target);
+            }
+        }
+    }
+
+    pub(crate) fn apply_workload(&mut self, group: &str, kind: &str, object: Workload) {
+        let (namespace, name) = key(&object.metadata);
+        let target = TargetKey {
+            namespace,
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            name,
+        };
+        self.own(target.clone(), &object.metadata);
+        self.targets.insert(target, Target::of(object));
+    }
+
+    pub(crate) fn delete_workload(&mut self, target: &TargetKey) {
+        self.targets.remove(target);
+        self.owners.remove(target);
+        self.starts.remove(target);
+    }
+
+    /// A ReplicaSet or another step between pods and their target.
+    pub(crate) fn own(&mut self, owned: TargetKey, metadata: &ObjectMeta) {
+        match Owner::of(metadata) {
+            Some(owner) => self.owners.insert(owned, owner),
+            None => self.owners.remove(&owned),
+        };
+    }
+
+    pub(crate) fn disown(&mut self, owned: &TargetKey) {
+        self.owners.remove(owned);
+    }
+
+    pub(crate) fn apply_pod(&mut self, object: PodObject) {
+        let (namespace, name) = key(&object.metadata);
+        let before = self.pods.get(&namespace).and_then(|pods| pods.get(&name));
+        let pod = Pod::of(object, before);
+        if !pod.holds_any_gpu() && !self.watched.contains(&namespace) {
+            self.delete_pod(&(namespace, name));
+            return;
+        }
+        self.pods.entry(namespace).or_default().insert(name, pod);
+    }
+
+    pub(crate) fn delete_pod(&mut self, (namespace, name): &Key) {
+        if let Some(pods) = self.pods.get_mut(namespace) {
+            pods.remove(name);
+            if pods.is_empty() {
+                self.pods.remove(namespace);
+            }
+        }
+    }
+
+    /// The last owner on a pod's way up that can be scaled; a LeaderWorkerSet's pods name it
+    /// themselves, since a worker's way leads over its leader.
+    pub(crate) fn target_of(&self, namespace: &str, pod: &Pod) -> Option<TargetKey> {
+        /// Pod, ReplicaSet, Deployment: and whatever wraps a Deployment.
+        const STEPS: usize = 4;
+        let mut at = match pod.group() {
+            Some(group) => TargetKey {
+                namespace: namespace.to_owned(),
+                group: "leaderworkerset.x-k8s.io".to_owned(),
+                kind: "LeaderWorkerSet".to_owned(),
+                name: group.set.to_owned(),
+            },
+            None => pod.owner.as_ref()?.key(namespace),
+        };
+        let mut found = None;
+        for _ in 0..STEPS {
+            if self.targets.contains_key(&at) {
+                found = Some(at.clone());
+                if self.claimants.contains_key(&at) {
+                    break;
+                }
+            }
+            let Some(owner) = self.owners.get(&at) else {
+                break;
+            };
+            at = owner.key(namespace);
+        }
+        found
+    }
+
+    pub(crate) fn apply_node(&mut self, object: NodeObject) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let node = Node::of(object);
+        let wanted = |(key, value): (&String, &String)| node.labels.get(key) == Some(value);
+        if self.config.node_selector.iter().all(wanted) {
+            self.nodes.insert(name, node);
+        } else {
+            self.nodes.remove(&name);
+        }
+    }
+
+    pub(crate) fn delete_node(&mut self, name: &str) {
+        self.nodes.remove(name);
+    }
+
+    pub(crate) fn apply_pool(&mut self, version: PoolVersion, object: InferencePool) {
+        let key = key(&object.metadata);
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.delete_pool(version, &key);
+        }
+        self.watch(&key.0.clone());
+        self.pools.insert((key, version), object.spec);
+    }
+
+    pub(crate) fn delete_pool(&mut self, version: PoolVersion, key: &Key) {
+        self.pools.remove(&(key.clone(), version));
+        self.unwatch(&key.0);
+    }
+
+    pub(crate) fn apply_service(&mut self, object: Service) {
+        self.services
+            .insert(key(&object.metadata), object.spec.selector);
+    }
+
+    pub(crate) fn delete_service(&mut self, key: &Key) {
+        self.services.remove(key);
+    }
+
+    pub(crate) fn apply_slice(&mut self, object: ResourceSlice) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        match Slice::of(object) {
+            Some(slice) => self.slices.insert(name, slice),
+            None => self.slices.remove(&name),
+        };
+    }
+
+    pub(crate) fn delete_slice(&mut self, name: &str) {
+        self.slices.remove(name);
+    }
+
+    pub(crate) fn apply_device_claim(&mut self, object: ResourceClaim) {
+        let key = key(&object.metadata);
+        let held = device::held(object);
+        if held.is_empty() {
+            self.held.remove(&key);
+        } else {
+            self.held.insert(key, held);
+        }
+    }
+
+    pub(crate) fn delete_device_claim(&mut self, key: &Key) {
+        self.held.remove(key);
+    }
+
+    pub(crate) fn apply_claim_template(&mut self, object: &ResourceClaimTemplate) {
+        self.claim_templates
+            .insert(key(&object.metadata), device::asked(object));
+    }
+
+    pub(crate) fn delete_claim_template(&mut self, key: &Key) {
+        self.claim_templates.remove(key);
+    }
+
+    pub(crate) fn apply_namespace(&mut self, metadata: &ObjectMeta) {
+        let name = metadata.name.clone().unwrap_or_default();
+        let says = |set: &Option<Labels>| {
+            let value = set.as_ref().and_then(|set| set.get(EXCLUDE));
+            value.is_some_and(|value| value == "true")
+        };
+        if says(&metadata.annotations) || says(&metadata.labels) {
+            self.excluded.insert(name);
+        } else {
+            self.excluded.remove(&name);
+        }
+    }
+
+    pub(crate) fn delete_namespace(&mut self, name: &str) {
+        self.excluded.remove(name);
+    }
+
+    /// From now on the pods of this namespace are kept.
+    fn watch(&mut self, namespace: &str) {
+        if self.watched.insert(namespace.to_owned()) {
+            self.unlisted.insert(namespace.to_owned());
+        }
+    }
+
+    /// Where nothing asks for them any more, only pods with accelerators are kept.
+    fn unwatch(&mut self, namespace: &str) {
+        if !self.watched.contains(namespace) {
+            return;
+        }
+        let claims = self.claims.keys();
+        let mut asking = claims.map(|claimant| &claimant.namespace);
+        let mut pools = self.pools.keys().map(|((namespace, _), _)| namespace);
+        if asking.any(|of| of == namespace) || pools.any(|of| of == namespace) {
+            return;
+        }
+        self.watched.remove(namespace);
+        self.unlisted.remove(namespace);
+        if let Some(pods) = self.pods.get_mut(namespace) {
+            pods.retain(|_, pod| pod.holds_any_gpu());
+            if pods.is_empty() {
+                self.pods.remove(namespace);
+            }
+        }
+    }
+
+    /// Namespaces whose pods must be listed once, since they were not kept so far.
+    pub(crate) fn take_unlisted(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.unlisted)
+    }
+}
+
+/// Namespace and name of an object; the namespace is empty where there is none.
+pub(crate) fn key(metadata: &ObjectMeta) -> Key {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}

@@ -1,0 +1,130 @@
+//! Devices that are given out by dynamic resource allocation.
+
+use std::collections::BTreeMap;
+
+use crate::objects::device::{
+    Device, ResourceClaim, ResourceClaimTemplate, ResourceSlice, SlicePool,
+};
+
+/// One slice of a driver's pool of devices.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Slice {
+    driver: String,
+    pool: SlicePool,
+    node: Option<String>,
+    devices: Vec<Device>,
+}
+
+/// A device as claims name it: driver, pool, device.
+pub(crate) type DeviceKey = (String, String, String);
+
+/// What is known of a device.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) accelerator: String,
+    pub(crate) node: Option<String>,
+    /// The card that it is cut from, where that is known too: then it does not count by itself.
+    pub(crate) card: Option<DeviceKey>,
+}
+
+impl Slice {
+    /// `None` where the driver's devices are no accelerators.
+    pub(super) fn of(object: ResourceSlice) -> Option<Self> {
+        let spec = object.spec;
+        is_accelerator(&spec.driver).then_some(Self {
+            driver: spec.driver,
+            pool: spec.pool,
+            node: spec.node_name,
+            devices: spec.devices,
+        })
+    }
+}
+
+/// Drivers and device classes of accelerators, e.g. `gpu.nvidia.com`, `mig.nvidia.com`.
+fn is_accelerator(name: &str) -> bool {
+    ["gpu.", "mig.", "gaudi.", "tpu."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// Devices of all complete pools. Of a pool only the newest generation counts, and only once all
+/// of its slices are there.
+pub(crate) fn devices<'a>(
+    slices: impl Iterator<Item = &'a Slice> + Clone,
+) -> BTreeMap<DeviceKey, Known> {
+    let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for slice in slices.clone() {
+        let generation = newest
+            .entry((&slice.driver, &slice.pool.name))
+            .or_insert(slice.pool.generation);
+        *generation = (*generation).max(slice.pool.generation);
+    }
+    let mut pools: BTreeMap<(&str, &str), Vec<&Slice>> = BTreeMap::new();
+    for slice in slices {
+        let key = (slice.driver.as_str(), slice.pool.name.as_str());
+        if newest.get(&key) == Some(&slice.pool.generation) {
+            pools.entry(key).or_default().push(slice);
+        }
+    }
+    let mut known = BTreeMap::new();
+    for ((driver, pool), slices) in pools {
+        let complete = |slice: &&Slice| slice.pool.resource_slice_count <= slices.len() as i64;
+        if !slices.iter().all(complete) {
+            continue;
+        }
+        let key = |device: &Device| (driver.to_owned(), pool.to_owned(), device.name.clone());
+        let all = slices.iter().flat_map(|slice| &slice.devices);
+        let cards: BTreeMap<&str, &Device> = all
+            .filter_map(|device| Some((text(device, "uuid")?, device)))
+            .collect();
+        for slice in &slices {
+            for device in &slice.devices {
+                let card = text(device, "parentUUID").and_then(|uuid| cards.get(uuid));
+                let of = Known {
+                    accelerator: accelerator(driver, device),
+                    node: slice.node.clone(),
+                    card: card.map(|card| key(card)),
+                };
+                known.insert(key(device), of);
+            }
+        }
+    }
+    known
+}
+
+/// The product as node labels spell it: without spaces.
+fn accelerator(driver: &str, device: &Device) -> String {
+    let product = text(device, "productName").or_else(|| text(device, "model"));
+    let product = product.map_or_else(|| driver.to_owned(), |name| name.replace(' ', "-"));
+    match (text(device, "type"), text(device, "profile")) {
+        (Some("mig"), Some(profile)) => format!("{product}-MIG-{profile}"),
+        _ => product,
+    }
+}
+
+fn text<'a>(device: &'a Device, attribute: &str) -> Option<&'a str> {
+    device.attributes.get(attribute)?.string.as_deref()
+}
+
+/// Devices that a claim holds; access for administration takes nothing from others.
+pub(super) fn held(claim: ResourceClaim) -> Vec<DeviceKey> {
+    let results = claim.status.allocation.devices.results;
+    let held = results.into_iter().filter(|result| !result.admin_access);
+    held.map(|result| (result.driver, result.pool, result.device))
+        .collect()
+}
+
+/// Accelerators that one claim made from a template asks for.
+pub(super) fn asked(template: &ResourceClaimTemplate) -> u32 {
+    let requests = template.spec.spec.devices.requests.iter();
+    let requests = requests.filter_map(|request| {
+        request
+            .exactly
+            .as_ref()
+            .or_else(|| request.first_available.first())
+    });
+    let counted = requests
+        .filter(|request| is_accelerator(&request.device_class_name) && !request.admin_access)
+        .map(|request| request.count.unwrap_or(1));
+    counted.fold(0, u32::saturating_add)
+}

@@ -1,0 +1,33 @@
+//! HPAs and KEDA's ScaledObjects, as far as they say what may be scaled. How fast is their own
+//! affair: they hold to their behavior themselves.
+
+use serde::Deserialize;
+
+use super::variant::TargetReference;
+use super::{Ignored, Object, lenient};
+
+pub(crate) type HorizontalPodAutoscaler = Object<HpaSpec, Ignored>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct HpaSpec {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) scale_target_ref: TargetReference,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) min_replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) max_replicas: Option<u32>,
+}
+
+pub(crate) type ScaledObject = Object<ScaledObjectSpec, Ignored>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ScaledObjectSpec {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) scale_target_ref: TargetReference,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) min_replica_count: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) max_replica_count: Option<u32>,
+}

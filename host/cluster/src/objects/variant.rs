@@ -1,0 +1,76 @@
+//! VariantAutoscalings (`llmd.ai/v1alpha1`), of WVA's schema or ours.
+
+use serde::Deserialize;
+
+use super::{Object, lenient};
+
+pub(crate) type VariantAutoscaling = Object<VariantSpec, VariantStatus>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct VariantSpec {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) scale_target_ref: TargetReference,
+    #[serde(rename = "modelID", deserialize_with = "lenient")]
+    pub(crate) model_id: String,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) variant_cost: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) min_replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) max_replicas: Option<u32>,
+}
+
+/// `scaleTargetRef` of a VariantAutoscaling, an HPA or a ScaledObject.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct TargetReference {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) api_version: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) name: String,
+}
+
+/// As it was last written, by whomever.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VariantStatus {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) desired_optimized_alloc: DesiredAllocation,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) actuation: Actuation,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) current_replicas: Option<u32>,
+    pub(crate) reason: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) conditions: Vec<VariantCondition>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct DesiredAllocation {
+    /// `None` where nothing was decided yet.
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) num_replicas: Option<u32>,
+    pub(crate) accelerator: Option<String>,
+    pub(crate) last_run_time: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Actuation {
+    pub(crate) applied: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct VariantCondition {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) last_transition_time: Option<String>,
+}

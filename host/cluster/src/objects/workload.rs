@@ -1,0 +1,43 @@
+//! What can be scaled: Deployments, StatefulSets, LeaderWorkerSets, and other kinds with a `scale`
+//! subresource that keep `replicas` where these do.
+
+use serde::Deserialize;
+
+use super::template::Template;
+use super::{Object, lenient};
+
+pub(crate) type Workload = Object<WorkloadSpec, WorkloadStatus>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct WorkloadSpec {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) template: Option<Template>,
+    /// LeaderWorkerSets only.
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) leader_worker_template: Option<LeaderWorkerTemplate>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct LeaderWorkerTemplate {
+    /// Pods of a group, its leader included; 1 where it is not set.
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) size: Option<u32>,
+    /// Leaders are made from the worker's template where there is none for them.
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) leader_template: Option<Template>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) worker_template: Template,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct WorkloadStatus {
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) ready_replicas: Option<u32>,
+}

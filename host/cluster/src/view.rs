@@ -1,0 +1,310 @@
+//! What a tick sees of the cluster: pools with their variants and replicas, and what is wrong with
+//! the objects that ask for them.
+
+mod grouping;
+mod replicas;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod timing;
+
+use std::collections::BTreeMap;
+
+use trimtab_contract::{Accelerator, Objective, Pool, Variant};
+use trimtab_core::fleet::{FleetPool, UNMEASURED};
+use trimtab_core::snapshot::PoolRules;
+
+use self::grouping::{Place, groups};
+use self::replicas::{Counted, PodsOfTargets};
+use crate::accelerator::Accelerators;
+use crate::index::Index;
+use crate::index::claim::{self, Claim, Claimant, TargetKey};
+use crate::index::target::Target;
+use crate::objects::variant::VariantStatus;
+
+/// What users were promised is not the cluster's to say.
+const NO_OBJECTIVE: Objective = Objective {
+    ttft: None,
+    itl: None,
+    throughput: None,
+    percentile: 0.95,
+    priority: 1,
+};
+
+/// The cluster at one instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// In the order of namespace and name.
+    pub pools: Vec<PoolView>,
+    /// Claims that came to nothing, and why.
+    pub refused: Vec<Refused>,
+    /// `None` where it is not known.
+    pub inventory: Option<Vec<Accelerator>>,
+}
+
+/// One pool, and who asked for each of its variants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolView {
+    /// Without an objective, and with rules as they are by default.
+    pub fleet: FleetPool,
+    /// In the order of the pool's variants.
+    pub variants: Vec<VariantView>,
+}
+
+/// Where a variant comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariantView {
+    pub claimant: Claimant,
+    pub uid: String,
+    pub target: TargetKey,
+    /// Replicas that the target asks for.
+    pub spec_replicas: u32,
+    /// What the claimant's status says; `None` where nothing of ours can be in it.
+    pub recorded: Option<VariantStatus>,
+    /// Replicas for which the scheduler finds no place.
+    pub unschedulable: u32,
+    /// What is wrong with it, though it is scaled.
+    pub warnings: Vec<String>,
+}
+
+/// A claim that cannot be served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    pub claimant: Claimant,
+    pub uid: String,
+    pub target: TargetKey,
+    /// What the claimant's status says; `None` where nothing of ours can be in it.
+    pub recorded: Option<VariantStatus>,
+    pub why: Why,
+    pub message: String,
+}
+
+/// Why a claim cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    TargetNotFound,
+    /// Several claims for one target, or of one name.
+    Conflict,
+    /// It says too little, or what cannot be.
+    Invalid,
+}
+
+/// One claim with the target that it names.
+pub(crate) struct Claimed<'a> {
+    pub(crate) claimant: &'a Claimant,
+    pub(crate) claim: &'a Claim,
+    pub(crate) target: &'a Target,
+    pub(crate) model: String,
+    /// Name of the variant.
+    pub(crate) name: String,
+}
+
+impl Refused {
+    fn new(claimant: &Claimant, claim: &Claim, why: Why, message: String) -> Self {
+        Self {
+            claimant: claimant.clone(),
+            uid: claim.uid.clone(),
+            target: claim.target.clone(),
+            recorded: claim.recorded.clone(),
+            why,
+            message,
+        }
+    }
+}
+
+impl VariantView {
+    /// Replicas that the claimant's status says were last asked for.
+    #[must_use]
+    pub fn recorded_replicas(&self) -> Option<u32> {
+        self.recorded.as_ref()?.desired_optimized_alloc.num_replicas
+    }
+}
+
+impl Index {
+    /// The cluster as of now. Remembers how long targets took to start, for when they have no
+    /// replicas. `sees_all_gpus` says whether every node and pod is known.
+    pub(crate) fn view(&mut self, sees_all_gpus: bool) -> View {
+        let (claimed, mut refused) = self.claimed();
+        let pods = PodsOfTargets::new(self, &claimed);
+        let accelerators = Accelerators::new(self, claimed.iter().map(|member| member.target));
+        let mut starts = BTreeMap::new();
+        let mut pools = Vec::new();
+        for (place, mut members) in groups(self, claimed, &mut refused) {
+            members.sort_by(|a, b| a.name.cmp(&b.name));
+            pools.push(self.pool(&place, &members, (&pods, &accelerators), &mut starts));
+        }
+        drop((pods, accelerators));
+        self.starts.extend(starts);
+        refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
+        View {
+            pools,
+            refused,
+            inventory: sees_all_gpus.then(|| self.inventory()),
+        }
+    }
+
+    /// Claims of this operator, each with its target; and those that have none, or not alone.
+    fn claimed(&self) -> (Vec<Claimed<'_>>, Vec<Refused>) {
+        let mut claimed = Vec::new();
+        let mut refused = Vec::new();
+        for (claimant, claim) in &self.claims {
+            if !self.is_ours(claimant, claim) {
+                continue;
+            }
+            match self.resolve(claimant, claim) {
+                Ok(found) => claimed.push(found),
+                Err((why, message)) => refused.push(Refused::new(claimant, claim, why, message)),
+            }
+        }
+        (claimed, refused)
+    }
+
+    fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
+        let instance = self.config.controller_instance.as_ref();
+        !self.excluded.contains(&claimant.namespace)
+            && !self
+                .config
+                .excluded_namespaces
+                .contains(&claimant.namespace)
+            && instance.is_none_or(|instance| claim.instance.as_ref() == Some(instance))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        claimant: &'a Claimant,
+        claim: &'a Claim,
+    ) -> Result<Claimed<'a>, (Why, String)> {
+        let key = &claim.target;
+        if key.name.is_empty() {
+            let message = "scaleTargetRef.name is empty: name the workload to scale";
+            return Err((Why::Invalid, message.to_owned()));
+        }
+        let others = self.claimants.get(key).into_iter().flatten();
+        let others: Vec<String> = others
+            .filter(|other| *other != claimant)
+            .filter(|other| {
+                let claim = self.claims.get(other);
+                claim.is_some_and(|claim| self.is_ours(other, claim))
+            })
+            .map(ToString::to_string)
+            .collect();
+        if !others.is_empty() {
+            let others = others.join(" and ");
+            return Err((
+                Why::Conflict,
+                format!("{key} is claimed by {others} too: keep one of them"),
+            ));
+        }
+        let target = self.targets.get(key).filter(|target| !target.deleting);
+        let Some(target) = target else {
+            return Err((
+                Why::TargetNotFound,
+                format!("{key} does not exist, or is being deleted"),
+            ));
+        };
+        let engine = target.engine.as_ref();
+        let model = claim.model.clone();
+        let Some(model) = model.or_else(|| engine?.model.clone()) else {
+            let message = format!(
+                "no model: set spec.modelID or the annotation llm-d.ai/model-id; the command line \
+                 of {key} names none either"
+            );
+            return Err((Why::Invalid, message));
+        };
+        let name = match claimant.way {
+            claim::Way::VariantAutoscaling => &claimant.name,
+            claim::Way::HorizontalPodAutoscaler | claim::Way::ScaledObject => &key.name,
+        };
+        Ok(Claimed {
+            claimant,
+            claim,
+            target,
+            model,
+            name: name.clone(),
+        })
+    }
+
+    fn pool(
+        &self,
+        place: &Place,
+        members: &[Claimed<'_>],
+        (pods, accelerators): (&PodsOfTargets<'_>, &Accelerators<'_>),
+        starts: &mut BTreeMap<TargetKey, f64>,
+    ) -> PoolView {
+        let namespace = &place.namespace;
+        let mut fleet = FleetPool {
+            pool: Pool {
+                name: place.name.clone(),
+                namespace: namespace.clone(),
+                model: place.model.clone(),
+                objective: NO_OBJECTIVE,
+                workload: UNMEASURED,
+                variants: Vec::with_capacity(members.len()),
+            },
+            picker: place.picker.clone(),
+            replicas: Vec::new(),
+            rules: PoolRules::default(),
+        };
+        let mut variants = Vec::with_capacity(members.len());
+        for (position, member) in members.iter().enumerate() {
+            let counted = pods.count(member, position as u32);
+            let seen = counted.startup_seconds;
+            let startup = seen.or_else(|| self.starts.get(&member.claim.target).copied());
+            starts.extend(seen.map(|seen| (member.claim.target.clone(), seen)));
+            let mut warnings = member.claim.faults.clone();
+            let variant = self.variant(member, &counted, accelerators, startup, &mut warnings);
+            fleet.pool.variants.push(variant);
+            fleet.replicas.extend(counted.replicas);
+            variants.push(VariantView {
+                claimant: member.claimant.clone(),
+                uid: member.claim.uid.clone(),
+                target: member.claim.target.clone(),
+                spec_replicas: member.target.spec_replicas,
+                recorded: member.claim.recorded.clone(),
+                unschedulable: counted.unschedulable,
+                warnings,
+            });
+        }
+        PoolView { fleet, variants }
+    }
+
+    fn variant(
+        &self,
+        member: &Claimed<'_>,
+        counted: &Counted<'_>,
+        accelerators: &Accelerators<'_>,
+        startup_time: Option<f64>,
+        warnings: &mut Vec<String>,
+    ) -> Variant {
+        let (claim, target) = (member.claim, member.target);
+        let role = target.role().unwrap_or_else(|warning| {
+            warnings.push(warning);
+            trimtab_contract::Role::Both
+        });
+        let nodes = counted.nodes.iter().copied();
+        let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes);
+        let devices = target.claim_templates.iter();
+        let devices = devices.filter_map(|template| {
+            let key = (claim.target.namespace.clone(), template.clone());
+            self.claim_templates.get(&key)
+        });
+        let gpus = target.gpus.values().chain(devices);
+        let gpus = gpus.fold(0_u32, |sum, count| sum.saturating_add(*count));
+        let engine = target.engine.as_ref();
+        let engine = engine.map(|engine| engine.on(&accelerator));
+        Variant {
+            name: member.name.clone(),
+            gpus_per_replica: gpus,
+            cost: claim.cost,
+            role,
+            min_replicas: claim.min_replicas,
+            max_replicas: claim.max_replicas,
+            current_replicas: counted.current,
+            ready_replicas: counted.ready,
+            desired_replicas: target.spec_replicas,
+            startup_time,
+            engine,
+            accelerator,
+        }
+    }
+}

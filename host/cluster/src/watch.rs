@@ -1,0 +1,174 @@
+//! Watches: every kind of object that the index takes in, kept up to date for as long as the
+//! operator runs. What does not exist yet (a CRD that is not installed) is asked for again and
+//! again, and is no error.
+
+mod kinds;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use kube::core::GroupVersionKind;
+use kube::discovery;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::index::Index;
+use crate::view::View;
+
+/// How often new kinds of targets and new namespaces are looked for.
+const SUPERVISION: Duration = Duration::from_secs(1);
+
+/// Longest wait for claims and pools before pods are listed; it spares a second listing.
+const CLAIMS_FIRST: Duration = Duration::from_secs(5);
+
+/// The cluster as it is watched.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    namespaces: Vec<String>,
+    picture: Arc<Picture>,
+}
+
+/// What the watches share.
+#[derive(Default)]
+struct Picture {
+    index: Mutex<Index>,
+    kinds: Mutex<BTreeMap<String, KindState>>,
+    /// Told when pods must be listed anew.
+    relist: Notify,
+}
+
+/// How the watch of one kind stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindState {
+    /// It was listed completely at least once.
+    pub synced: bool,
+    /// The cluster does not know the kind.
+    pub absent: bool,
+    /// What went wrong last, until it goes well again.
+    pub error: Option<String>,
+}
+
+impl Cluster {
+    /// Watches from now on, within a tokio runtime. An empty list of namespaces is all of them.
+    #[must_use]
+    pub fn start(client: Client, config: Config, namespaces: Vec<String>) -> Self {
+        let cluster = Self {
+            client,
+            namespaces,
+            picture: Arc::new(Picture {
+                index: Mutex::new(Index::new(config)),
+                ..Picture::default()
+            }),
+        };
+        cluster.watch_all();
+        tokio::spawn(cluster.clone().supervise());
+        cluster
+    }
+
+    /// Pools as they are now. Call it once [`Self::missing`] is empty.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let inventory = self.sees_all_gpus();
+        self.index().view(inventory)
+    }
+
+    /// New rules; they hold from the next view on.
+    pub fn configure(&self, config: Config) {
+        self.index().config = config;
+    }
+
+    /// What has not been listed yet and must be, with the reason where there is one.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let kinds = self.kinds();
+        let state = |kind: &str| kinds.get(kind).cloned().unwrap_or_default();
+        let missing = kinds::REQUIRED.iter().filter_map(|kind| {
+            let state = state(kind);
+            let settled = state.synced || (state.absent && !kinds::ALWAYS_THERE.contains(kind));
+            (!settled).then(|| match state.error {
+                Some(error) => format!("{kind}: {error}"),
+                None => format!("{kind}: not listed yet"),
+            })
+        });
+        missing.collect()
+    }
+
+    /// Every kind that is watched, by name.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, KindState> {
+        self.kinds().clone()
+    }
+
+    /// GPUs are known where every node and every pod is.
+    fn sees_all_gpus(&self) -> bool {
+        let kinds = self.kinds();
+        let synced = |kind: &str| kinds.get(kind).is_some_and(|state| state.synced);
+        self.namespaces.is_empty() && synced("Node") && synced("Pod")
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        // A panic while the lock was held is a bug, not a reason to stop scaling.
+        let index = self.picture.index.lock();
+        index.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<String, KindState>> {
+        let kinds = self.picture.kinds.lock();
+        kinds.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, kind: &str, change: impl FnOnce(&mut KindState)) {
+        change(self.kinds().entry(kind.to_owned()).or_default());
+    }
+
+    /// Looks for what claims name and nobody watches yet.
+    async fn supervise(self) {
+        let mut watched: BTreeSet<(String, String)> = kinds::TARGETS
+            .iter()
+            .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
+            .collect();
+        loop {
+            tokio::time::sleep(SUPERVISION).await;
+            let unlisted = !self.index().take_unlisted().is_empty();
+            if unlisted {
+                self.picture.relist.notify_waiters();
+            }
+            for (group, kind, version) in self.unknown_kinds(&watched) {
+                let gvk = GroupVersionKind::gvk(&group, &version, &kind);
+                match discovery::pinned_kind(&self.client, &gvk).await {
+                    Ok((resource, _)) => {
+                        self.watch_target(resource);
+                        watched.insert((group, kind));
+                    }
+                    Err(error) => {
+                        tracing::debug!(group, kind, %error, "a scale target's kind is not there");
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown_kinds(
+        &self,
+        watched: &BTreeSet<(String, String)>,
+    ) -> BTreeSet<(String, String, String)> {
+        let index = self.index();
+        let claims = index.claims.values().map(|claim| {
+            let target = &claim.target;
+            let version = claim.target_version.as_deref().unwrap_or("v1");
+            let version = version.rsplit('/').next().unwrap_or(version);
+            (
+                target.group.clone(),
+                target.kind.clone(),
+                version.to_owned(),
+            )
+        });
+        claims
+            .filter(|(group, kind, _)| !watched.contains(&(group.clone(), kind.clone())))
+            .collect()
+    }
+}

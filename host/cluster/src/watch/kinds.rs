@@ -1,0 +1,299 @@
+//! The kinds that are watched, and what the index does with each.
+
+use std::fmt::Debug;
+
+use kube::Api;
+use kube::core::{ApiResource, DynamicResourceScope, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
+
+use super::stream::{Handlers, follow};
+use super::{CLAIMS_FIRST, Cluster};
+use crate::index::claim::{TargetKey, Way};
+use crate::index::{Index, Key, PoolVersion};
+use crate::objects::Object;
+use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
+use crate::objects::device::{ResourceClaim, ResourceClaimTemplate, ResourceSlice};
+use crate::objects::node::Node;
+use crate::objects::pod::Pod;
+use crate::objects::pool::{InferencePool, Service};
+use crate::objects::variant::VariantAutoscaling;
+use crate::objects::workload::Workload;
+
+/// Kinds without which nothing is decided; of these, those that every cluster has.
+pub(super) const REQUIRED: [&str; 9] = [
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "InferencePool",
+    "InferencePool (v1alpha2)",
+    "LeaderWorkerSet",
+    "Pod",
+    "ScaledObject",
+    "StatefulSet",
+    "VariantAutoscaling",
+];
+pub(super) const ALWAYS_THERE: [&str; 4] = [
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Pod",
+    "StatefulSet",
+];
+
+/// Scale targets that are watched from the start: group and kind.
+pub(super) const TARGETS: [(&str, &str); 3] = [
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
+];
+
+/// What is asked for of objects of which nothing else matters.
+type Metadata = PartialObjectMeta<Object<(), ()>>;
+
+/// Objects of one list call: a page of pods is a few megabytes.
+const PAGE: u32 = 500;
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    ApiResource::from_gvk_with_plural(&gvk, plural)
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+impl Cluster {
+    pub(super) fn watch_all(&self) {
+        self.watch_claims();
+        self.watch_pools();
+        for (kind, plural) in [
+            ("Deployment", "deployments"),
+            ("StatefulSet", "statefulsets"),
+        ] {
+            self.watch_target(resource("apps", "v1", kind, plural));
+        }
+        let group = "leaderworkerset.x-k8s.io";
+        self.watch_target(resource(group, "v1", "LeaderWorkerSet", "leaderworkersets"));
+        self.watch_owners();
+        self.watch_nodes();
+        self.watch_devices();
+        tokio::spawn(self.clone().watch_pods());
+    }
+
+    fn watch_claims(&self) {
+        self.watch::<VariantAutoscaling>(
+            resource(
+                "llmd.ai",
+                "v1alpha1",
+                "VariantAutoscaling",
+                "variantautoscalings",
+            ),
+            Handlers::new(
+                |index, object| index.apply_variant(&object),
+                |index, key| index.delete_claim(Way::VariantAutoscaling, key.clone()),
+            ),
+        );
+        self.watch::<HorizontalPodAutoscaler>(
+            resource(
+                "autoscaling",
+                "v2",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+            ),
+            Handlers::new(
+                |index, object| index.apply_hpa(&object),
+                |index, key| index.delete_claim(Way::HorizontalPodAutoscaler, key.clone()),
+            ),
+        );
+        self.watch::<ScaledObject>(
+            resource("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"),
+            Handlers::new(
+                |index, object| index.apply_scaled_object(&object),
+                |index, key| index.delete_claim(Way::ScaledObject, key.clone()),
+            ),
+        );
+    }
+
+    fn watch_pools(&self) {
+        let pool = |group, version| resource(group, version, "InferencePool", "inferencepools");
+        self.watch::<InferencePool>(
+            pool("inference.networking.k8s.io", "v1"),
+            Handlers::new(
+                |index, object| index.apply_pool(PoolVersion::V1, object),
+                |index, key| index.delete_pool(PoolVersion::V1, key),
+            ),
+        );
+        self.watch_as::<InferencePool>(
+            "InferencePool (v1alpha2)".to_owned(),
+            pool("inference.networking.x-k8s.io", "v1alpha2"),
+            Handlers::new(
+                |index, object| index.apply_pool(PoolVersion::V1Alpha2, object),
+                |index, key| index.delete_pool(PoolVersion::V1Alpha2, key),
+            ),
+        );
+        self.watch::<Service>(
+            resource("", "v1", "Service", "services"),
+            Handlers::new(Index::apply_service, Index::delete_service),
+        );
+        let namespaces = resource("", "v1", "Namespace", "namespaces");
+        let api: Api<Metadata> = Api::all_with(self.client.clone(), &namespaces);
+        self.spawn(
+            "Namespace".to_owned(),
+            api,
+            Handlers::new(
+                |index, object: Metadata| index.apply_namespace(&object.metadata),
+                |index, (_, name)| index.delete_namespace(name),
+            ),
+        );
+    }
+
+    /// Anything with a `scale` subresource.
+    pub(super) fn watch_target(&self, resource: ApiResource) {
+        let (group, kind) = (resource.group.clone(), resource.kind.clone());
+        let target = move |(namespace, name): &Key| TargetKey {
+            namespace: namespace.clone(),
+            group: group.clone(),
+            kind: kind.clone(),
+            name: name.clone(),
+        };
+        let of = resource.clone();
+        self.watch::<Workload>(
+            resource,
+            Handlers::new(
+                move |index, object| index.apply_workload(&of.group, &of.kind, object),
+                move |index, key| index.delete_workload(&target(key)),
+            ),
+        );
+    }
+
+    /// Of ReplicaSets only their metadata are asked for.
+    fn watch_owners(&self) {
+        let sets = resource("apps", "v1", "ReplicaSet", "replicasets");
+        let owned = |(namespace, name): Key| TargetKey {
+            namespace,
+            group: "apps".to_owned(),
+            kind: "ReplicaSet".to_owned(),
+            name,
+        };
+        self.watch::<Metadata>(
+            sets,
+            Handlers::new(
+                move |index, object: Metadata| {
+                    let key = crate::index::key(&object.metadata);
+                    index.own(owned(key), &object.metadata);
+                },
+                move |index, key| index.disown(&owned(key.clone())),
+            ),
+        );
+    }
+
+    fn watch_nodes(&self) {
+        let nodes = resource("", "v1", "Node", "nodes");
+        let api: Api<Node> = Api::all_with(self.client.clone(), &nodes);
+        self.spawn(
+            "Node".to_owned(),
+            api,
+            Handlers::new(Index::apply_node, |index, (_, name)| {
+                index.delete_node(name)
+            }),
+        );
+    }
+
+    /// Dynamic resource allocation is in Kubernetes since 1.34 as `v1`; before, it is absent.
+    fn watch_devices(&self) {
+        let device = |kind, plural| resource("resource.k8s.io", "v1", kind, plural);
+        let slices = device("ResourceSlice", "resourceslices");
+        let api: Api<ResourceSlice> = Api::all_with(self.client.clone(), &slices);
+        self.spawn(
+            "ResourceSlice".to_owned(),
+            api,
+            Handlers::new(Index::apply_slice, |index, (_, name)| {
+                index.delete_slice(name)
+            }),
+        );
+        self.watch::<ResourceClaim>(
+            device("ResourceClaim", "resourceclaims"),
+            Handlers::new(Index::apply_device_claim, Index::delete_device_claim),
+        );
+        self.watch::<ResourceClaimTemplate>(
+            device("ResourceClaimTemplate", "resourceclaimtemplates"),
+            Handlers::new(
+                |index, object| index.apply_claim_template(&object),
+                Index::delete_claim_template,
+            ),
+        );
+    }
+
+    /// Pods are listed once it is known whose pods matter.
+    async fn watch_pods(self) {
+        let claims = || {
+            let kinds = self.kinds();
+            let settled = |kind: &&str| {
+                let state = kinds.get(*kind);
+                state.is_some_and(|state| state.synced || state.absent || state.error.is_some())
+            };
+            let kinds = [
+                "VariantAutoscaling",
+                "HorizontalPodAutoscaler",
+                "ScaledObject",
+            ];
+            kinds.iter().all(settled)
+        };
+        let _ = tokio::time::timeout(CLAIMS_FIRST, async {
+            while !claims() {
+                tokio::time::sleep(CLAIMS_FIRST / 100).await;
+            }
+        })
+        .await;
+        self.index().take_unlisted();
+        for api in self.apis::<Pod>(&resource("", "v1", "Pod", "pods")) {
+            let handlers = Handlers::new(Index::apply_pod, Index::delete_pod);
+            let stream = move || watcher(api.clone(), config());
+            let cluster = self.clone();
+            tokio::spawn(async move {
+                let relist = Some(&cluster.picture.relist);
+                follow(&cluster, "Pod", stream, handlers, relist).await;
+            });
+        }
+    }
+
+    fn watch<K>(&self, resource: ApiResource, handlers: Handlers<K>)
+    where
+        K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+        K: Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        self.watch_as(resource.kind.clone(), resource, handlers);
+    }
+
+    fn watch_as<K>(&self, name: String, resource: ApiResource, handlers: Handlers<K>)
+    where
+        K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+        K: Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        for api in self.apis(&resource) {
+            self.spawn(name.clone(), api, handlers.clone());
+        }
+    }
+
+    fn spawn<K>(&self, name: String, api: Api<K>, handlers: Handlers<K>)
+    where
+        K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let cluster = self.clone();
+        let stream = move || watcher(api.clone(), config());
+        tokio::spawn(async move { follow(&cluster, &name, stream, handlers, None).await });
+    }
+
+    /// One for all namespaces, or one for each that is watched.
+    fn apis<K>(&self, resource: &ApiResource) -> Vec<Api<K>>
+    where
+        K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
+        if self.namespaces.is_empty() {
+            return vec![Api::all_with(self.client.clone(), resource)];
+        }
+        let namespaces = self.namespaces.iter();
+        namespaces
+            .map(|namespace| Api::namespaced_with(self.client.clone(), namespace, resource))
+            .collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! What was asked for outlives counts that lag behind, restarts, and parts that are lost.
+
+use trimtab_core::decision::condition;
+use trimtab_core::memory::Memory;
+use trimtab_core::snapshot::Snapshot;
+use trimtab_core::tick::tick;
+
+use crate::fleet::{
+    analyzer, content, desired, has, plans, policies, pool, refused, snapshot, variant,
+};
+
+/// One pool whose variant is found set to `set`.
+fn found(set: u32) -> Snapshot {
+    snapshot(vec![pool("a", vec![variant("v", set)])])
+}
+
+/// Settles, decides, and tells what is desired and whether somebody else changed the count.
+fn decided(
+    memory: &mut Memory,
+    set: u32,
+    recorded: Option<u32>,
+    wanted: Option<u32>,
+) -> (u32, bool) {
+    let mut seen = found(set);
+    memory.settle(&mut seen, |_, _| recorded);
+    let nothing = analyzer("silent", "1", |_| Err(refused()));
+    let analyzer = if wanted.is_some() { content() } else { nothing };
+    let policies = [policies(&analyzer, &plans(move |_, _| wanted.unwrap_or(0)))];
+    let decisions = tick(&seen, &policies, memory);
+    let drifted = has(&decisions[0], condition::DRIFT);
+    (desired(&decisions)[0][0], drifted)
+}
+
+#[test]
+fn a_count_that_lags_behind_what_was_asked_for_lowers_nothing() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 2, None, Some(8)), (8, false));
+    // The autoscaler is on its way, and then nothing is known any more.
+    for set in [2, 4, 6] {
+        assert_eq!(decided(&mut memory, set, None, None), (8, false));
+    }
+}
+
+#[test]
+fn a_count_that_is_never_acted_on_stays_asked_for() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 9, None, Some(10)), (10, false));
+    for _ in 0..3 {
+        // Nobody reads what is asked for, or the autoscaler takes it for near enough.
+        assert_eq!(decided(&mut memory, 9, None, None), (10, false));
+    }
+}
+
+#[test]
+fn a_count_that_somebody_else_set_is_started_from() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 2, None, Some(4)), (4, false));
+    assert_eq!(decided(&mut memory, 4, None, None), (4, false));
+    assert_eq!(decided(&mut memory, 6, None, None), (6, true));
+    assert_eq!(
+        decided(&mut memory, 6, None, None),
+        (6, false),
+        "reported once"
+    );
+}
+
+#[test]
+fn an_order_that_was_followed_late_is_no_drift() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 5, None, Some(3)), (3, false));
+    // 6 is asked for while the autoscaler still acts on 3.
+    assert_eq!(decided(&mut memory, 5, None, Some(6)), (6, false));
+    assert_eq!(decided(&mut memory, 3, None, None), (6, false));
+}
+
+#[test]
+fn a_memory_that_is_lost_starts_from_what_the_object_says() {
+    assert_eq!(
+        decided(&mut Memory::default(), 1, Some(3), None),
+        (3, false)
+    );
+    assert_eq!(decided(&mut Memory::default(), 1, None, None), (1, false));
+    let mut memory = Memory::default();
+    decided(&mut memory, 1, None, Some(5));
+    assert_eq!(
+        decided(&mut memory, 1, Some(3), None),
+        (5, false),
+        "memory knows better"
+    );
+}
+
+#[test]
+fn parts_put_together_in_any_order_are_the_memory() {
+    let mut memory = Memory::default();
+    let names = ["a", "b", "c", "d", "e"];
+    let pools = names.map(|name| pool(name, vec![variant("v", 3)]));
+    let seen = snapshot(pools.to_vec());
+    let policies = vec![policies(&content(), &plans(|_, _| 4)); names.len()];
+    let _ = tick(&seen, &policies, &mut memory);
+    for count in [0, 1, 3, 64] {
+        let mut parts = memory.split(count);
+        assert_eq!(parts.len(), count.max(1) + 1);
+        assert_eq!(parts, memory.split(count), "always the same parts");
+        parts.reverse();
+        let mut whole = Memory::default();
+        parts.into_iter().for_each(|part| whole.absorb(part));
+        assert_eq!(whole, memory);
+    }
+}

@@ -1,0 +1,220 @@
+//! What endpoint pickers report, by pool. Spellings of one quantity never add up.
+
+use std::collections::{BTreeSet, HashMap};
+
+use trimtab_core::fleet::FleetPool;
+
+use super::histogram::Histogram;
+use super::index::{Index, pod_names};
+use crate::answer::{Answers, Labels, Sample};
+use crate::names::{Quantity, Source, Topic};
+
+const TOPICS: [Topic; 3] = [
+    Topic::PickerRequests,
+    Topic::PickerQueue,
+    Topic::PickerLatency,
+];
+
+/// Gauges of what is in a picker now. What pods counted over a window adds up, old pods included;
+/// what they hold does not: a pod that is gone holds nothing.
+const GAUGES: [Quantity; 3] = [
+    Quantity::QueuedRequests,
+    Quantity::QueuedBytes,
+    Quantity::Saturation,
+];
+
+/// What the pickers of one pool report.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PickerLoad {
+    /// Requests per second.
+    pub(super) arrivals: Option<f64>,
+    pub(super) queued_requests: Option<f64>,
+    pub(super) queued_bytes: Option<f64>,
+    /// There is a queue, but what it says makes no sense.
+    pub(super) queue_is_unclear: bool,
+    pub(super) ttft_sum: Option<f64>,
+    pub(super) ttft_count: Option<f64>,
+    pub(super) ttft: Histogram,
+    pub(super) itl: Histogram,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A sample with the pod that gave it.
+struct Entry<'a> {
+    pod: &'a str,
+    source: Source,
+    sample: &'a Sample,
+}
+
+/// By pool and quantity.
+pub(super) struct Pickers<'a> {
+    entries: HashMap<(usize, Quantity), Vec<Entry<'a>>>,
+}
+
+impl<'a> Pickers<'a> {
+    pub(super) fn gather(pools: &[FleetPool], index: &Index<'a>, answers: &'a Answers) -> Self {
+        let learned = learned(index, answers);
+        let mut entries: HashMap<(usize, Quantity), Vec<Entry<'a>>> = HashMap::new();
+        for topic in TOPICS {
+            for sample in answers.samples(topic) {
+                let pool = index.picker_pool(&sample.labels, &learned);
+                let (Some(pool), Some(source)) = (pool, sample.labels.source) else {
+                    continue;
+                };
+                let pod = pod(&sample.labels);
+                if GAUGES.contains(&sample.quantity) && is_gone(pools.get(pool), pod) {
+                    continue;
+                }
+                let of = entries.entry((pool, sample.quantity)).or_default();
+                of.push(Entry {
+                    pod,
+                    source,
+                    sample,
+                });
+            }
+        }
+        Self { entries }
+    }
+
+    pub(super) fn load(&self, pool: usize) -> PickerLoad {
+        let mut load = PickerLoad::default();
+        load.arrivals = self.counted(pool, Quantity::Arrivals, &mut load.warnings);
+        load.queued_requests = self.held(pool, Quantity::QueuedRequests, &mut load.warnings);
+        load.queued_bytes = self.held(pool, Quantity::QueuedBytes, &mut load.warnings);
+        load.queue_is_unclear =
+            load.queued_requests.is_none() && !self.of(pool, Quantity::QueuedRequests).is_empty();
+        if !self.of(pool, Quantity::Saturation).is_empty() {
+            // Flow control is on: queues whose series were dropped are empty.
+            load.queued_requests =
+                self.or_empty(pool, Quantity::QueuedRequests, load.queued_requests);
+            load.queued_bytes = self.or_empty(pool, Quantity::QueuedBytes, load.queued_bytes);
+        }
+        load.ttft_sum = self.counted(pool, Quantity::PickerTtftSum, &mut load.warnings);
+        load.ttft_count = self.counted(pool, Quantity::PickerTtftCount, &mut load.warnings);
+        load.ttft = self.histogram(pool, Quantity::PickerTtftBucket);
+        load.itl = self.histogram(pool, Quantity::PickerItlBucket);
+        load
+    }
+
+    fn of(&self, pool: usize, quantity: Quantity) -> &[Entry<'a>] {
+        self.entries
+            .get(&(pool, quantity))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Zero where there is no series at all; a series that says nonsense stays unknown.
+    fn or_empty(&self, pool: usize, quantity: Quantity, value: Option<f64>) -> Option<f64> {
+        if self.of(pool, quantity).is_empty() {
+            return Some(0.0);
+        }
+        value
+    }
+
+    /// What all pods counted, each in its newest spelling.
+    fn counted(&self, pool: usize, quantity: Quantity, warnings: &mut Vec<String>) -> Option<f64> {
+        let entries = self.newest_by_pod(pool, quantity);
+        total(quantity, entries, warnings)
+    }
+
+    /// What all pods hold, in the pool's newest spelling alone: while a picker is upgraded, old and
+    /// new pods speak of one queue.
+    fn held(&self, pool: usize, quantity: Quantity, warnings: &mut Vec<String>) -> Option<f64> {
+        let entries = self.of(pool, quantity);
+        let newest = entries.iter().map(|entry| entry.source).min()?;
+        let speaking: BTreeSet<&str> = entries
+            .iter()
+            .filter(|entry| entry.source == newest)
+            .map(|entry| entry.pod)
+            .collect();
+        let silent = entries.iter().find(|entry| !speaking.contains(entry.pod));
+        if let Some(silent) = silent {
+            warnings.push(format!(
+                "`{}`: picker pod `{}` still has the names of `{}`; only pods with those \
+                 of `{}` count until all are upgraded",
+                quantity.label(),
+                silent.pod,
+                silent.source.label(),
+                newest.label()
+            ));
+        }
+        let newest = entries.iter().filter(|entry| entry.source == newest);
+        total(quantity, newest, warnings)
+    }
+
+    fn newest_by_pod(&self, pool: usize, quantity: Quantity) -> impl Iterator<Item = &Entry<'a>> {
+        let entries = self.of(pool, quantity);
+        let mut newest: HashMap<&str, Source> = HashMap::new();
+        for entry in entries {
+            let known = newest.entry(entry.pod).or_insert(entry.source);
+            *known = entry.source.min(*known);
+        }
+        entries
+            .iter()
+            .filter(move |entry| newest.get(entry.pod) == Some(&entry.source))
+    }
+
+    fn histogram(&self, pool: usize, quantity: Quantity) -> Histogram {
+        let mut histogram = Histogram::default();
+        for entry in self.newest_by_pod(pool, quantity) {
+            let count = entry.sample.value;
+            let bound = entry.sample.labels.le.parse().ok();
+            if let Some(bound) = bound.filter(|_| count.is_finite() && count >= 0.0) {
+                histogram.add(bound, count);
+            }
+        }
+        histogram
+    }
+}
+
+/// Adds up. Not a number makes the sum unknown; a negative count is left out, and said.
+fn total<'e>(
+    quantity: Quantity,
+    entries: impl Iterator<Item = &'e Entry<'e>>,
+    warnings: &mut Vec<String>,
+) -> Option<f64> {
+    let mut sum = None;
+    for entry in entries {
+        let value = entry.sample.value;
+        let (name, pod) = (quantity.label(), entry.pod);
+        if !value.is_finite() {
+            warnings.push(format!(
+                "`{name}` of picker pod `{pod}` is {value}: taken as unknown"
+            ));
+            return None;
+        }
+        if value < 0.0 {
+            warnings.push(format!(
+                "`{name}` of picker pod `{pod}` is negative ({value}): left out"
+            ));
+            continue;
+        }
+        sum = Some(sum.unwrap_or(0.0) + value);
+    }
+    sum
+}
+
+/// Pools of picker pods, from those of their series that name one.
+fn learned<'a>(index: &Index<'a>, answers: &'a Answers) -> HashMap<(&'a str, &'a str), usize> {
+    let mut learned = HashMap::new();
+    for sample in answers.samples(Topic::PickerQueue) {
+        if let Some(pool) = index.named_pool(&sample.labels) {
+            learned.extend(pod_names(&sample.labels).map(|key| (key, pool)));
+        }
+    }
+    learned
+}
+
+fn pod(labels: &Labels) -> &str {
+    [&labels.exported_pod, &labels.pod, &labels.pod_name]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or(&labels.instance)
+}
+
+/// Whether the pool's picker is known to have other pods.
+fn is_gone(pool: Option<&FleetPool>, pod: &str) -> bool {
+    let picker = pool.and_then(|pool| pool.picker.as_ref());
+    picker.is_some_and(|picker| {
+        !picker.pods.is_empty() && !picker.pods.iter().any(|known| known == pod)
+    })
+}

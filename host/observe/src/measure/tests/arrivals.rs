@@ -1,0 +1,184 @@
+//! What arrives and what waits.
+
+use super::*;
+
+fn picked(pods: &[&str]) -> FleetPool {
+    with_picker(pool(pods), &["epp-0"])
+}
+
+#[test]
+fn a_queue_of_zero_is_zero() {
+    let measured = Prometheus::now()
+        .picker(Quantity::QueuedRequests, 0.0)
+        .picker(Quantity::QueuedBytes, 0.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, Some(0.0));
+    assert_eq!(measured.workload.queued_bytes, Some(0.0));
+}
+
+#[test]
+fn without_flow_control_there_is_no_queue() {
+    let measured = Prometheus::now()
+        .picker(Quantity::Arrivals, 2.0)
+        .picker(Quantity::ReadyEndpoints, 1.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, None);
+    assert_eq!(measured.workload.request_rate, Some(2.0));
+}
+
+#[test]
+fn flow_control_without_queue_series_is_an_empty_queue() {
+    let measured = Prometheus::now()
+        .picker(Quantity::Saturation, 0.1)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, Some(0.0));
+    assert_eq!(measured.workload.queued_bytes, Some(0.0));
+}
+
+#[test]
+fn a_queue_that_makes_no_sense_is_unknown_even_under_flow_control() {
+    let measured = Prometheus::now()
+        .idle_pod("a")
+        .picker(Quantity::Arrivals, 0.0)
+        .picker(Quantity::Saturation, 0.1)
+        .picker(Quantity::QueuedRequests, f64::NAN)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, None);
+    assert_eq!(measured.idle_seconds, None);
+    says(&measured, "`queued_requests` of picker pod `epp-0` is NaN");
+}
+
+#[test]
+fn a_passive_pickers_saturation_changes_nothing() {
+    // Situation 16: it reports 1, which no value of ours may become.
+    let passive = json!({"namespace": "ns", "pod": "epp-1", "inference_pool": "pool",
+                         "source": "llm_d_epp"});
+    let active = Prometheus::now()
+        .picker(Quantity::Saturation, 0.3)
+        .picker(Quantity::QueuedRequests, 5.0);
+    let pool = with_picker(pool(&["a"]), &["epp-0", "epp-1"]);
+    let alone = active.measure_one(&pool);
+    let both = active
+        .with(Quantity::Saturation, passive, 1.0)
+        .measure_one(&pool);
+    assert_eq!(alone, both);
+}
+
+#[test]
+fn queues_of_several_picker_pods_add_up() {
+    let second = json!({"namespace": "ns", "pod": "epp-1", "inference_pool": "pool",
+                        "source": "llm_d_epp"});
+    let measured = Prometheus::now()
+        .picker(Quantity::QueuedRequests, 5.0)
+        .with(Quantity::QueuedRequests, second, 7.0)
+        .measure_one(&with_picker(pool(&["a"]), &["epp-0", "epp-1"]));
+    assert_eq!(measured.workload.queued_requests, Some(12.0));
+}
+
+#[test]
+fn the_queue_of_a_picker_pod_that_is_gone_is_gone() {
+    let gone = json!({"namespace": "ns", "pod": "epp-old", "inference_pool": "pool",
+                      "source": "llm_d_epp"});
+    let measured = Prometheus::now()
+        .picker(Quantity::QueuedRequests, 5.0)
+        .with(Quantity::QueuedRequests, gone, 70.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, Some(5.0));
+}
+
+#[test]
+fn a_negative_queue_is_left_out_and_said() {
+    // Situation 40.
+    let queue = |model: &str| {
+        json!({"namespace": "ns", "pod": "epp-0", "inference_pool": "pool", "model_name": model,
+               "source": "llm_d_epp"})
+    };
+    let measured = Prometheus::now()
+        .with(Quantity::QueuedRequests, queue("x"), 5.0)
+        .with(Quantity::QueuedRequests, queue("y"), -3.0)
+        .with(Quantity::QueuedRequests, queue("z"), 4.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, Some(9.0));
+    says(&measured, "is negative (-3): left out");
+}
+
+#[test]
+fn what_runs_is_what_the_engines_say() {
+    // Situation 41: the picker's count of what is in flight is not asked for at all.
+    assert!(!rows().any(|row| {
+        let mut names = row.names.iter();
+        names
+            .any(|name| name.metric.contains("inflight") || name.metric.contains("request_running"))
+    }));
+    let measured = Prometheus::now()
+        .pod("a", Quantity::Running, 1029.0)
+        .picker(Quantity::Arrivals, 0.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.replicas[0].running, Some(1029.0));
+    assert_eq!(measured.idle_seconds, Some(0.0));
+}
+
+#[test]
+fn without_a_picker_requests_are_those_that_finish_and_those_that_stay() {
+    let growing = Prometheus::now()
+        .pod("a", Quantity::Finished, 3.0)
+        .pod("b", Quantity::Finished, 2.0)
+        .pod("a", Quantity::WaitingGrowth, 1.5)
+        .pod("b", Quantity::RunningGrowth, -0.5);
+    let measured = growing.measure_one(&pool(&["a", "b"]));
+    assert_eq!(measured.workload.request_rate, Some(6.0));
+    let draining =
+        Prometheus::now()
+            .pod("a", Quantity::Finished, 1.0)
+            .pod("a", Quantity::WaitingGrowth, -2.0);
+    assert_eq!(
+        draining.measure_one(&pool(&["a"])).workload.request_rate,
+        Some(0.0)
+    );
+}
+
+#[test]
+fn a_picker_that_counts_nothing_is_said() {
+    let measured = Prometheus::now()
+        .pod("a", Quantity::Finished, 3.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.request_rate, Some(3.0));
+    says(
+        &measured,
+        "no requests are counted by the endpoint picker of `pool`",
+    );
+}
+
+#[test]
+fn a_request_that_two_roles_serve_counts_once() {
+    let mut split = pool(&["p", "d"]);
+    split.pool.variants = vec![variant(Role::Prefill), variant(Role::Decode)];
+    split.replicas[1].variant = 1;
+    let measured = Prometheus::now()
+        .pod("p", Quantity::Finished, 4.0)
+        .pod("d", Quantity::Finished, 4.0)
+        .pod("p", Quantity::OutputTokens, 4.0)
+        .pod("p", Quantity::CountedRequests, 4.0)
+        .pod("d", Quantity::OutputTokens, 800.0)
+        .pod("d", Quantity::CountedRequests, 4.0)
+        .pod("p", Quantity::PrefixHits, 30.0)
+        .pod("p", Quantity::PrefixQueries, 100.0)
+        .pod("d", Quantity::PrefixHits, 100.0)
+        .pod("d", Quantity::PrefixQueries, 100.0)
+        .measure_one(&split);
+    assert_eq!(measured.workload.request_rate, Some(4.0));
+    assert_eq!(measured.workload.output_tokens, Some(200.0));
+    assert_eq!(measured.workload.prefix_hit_ratio, Some(0.3));
+}
+
+#[test]
+fn lengths_are_means_over_all_requests_of_the_pool() {
+    let measured = Prometheus::now()
+        .pod("a", Quantity::InputTokens, 100.0)
+        .pod("a", Quantity::CountedRequests, 1.0)
+        .pod("b", Quantity::InputTokens, 900.0)
+        .pod("b", Quantity::CountedRequests, 3.0)
+        .measure_one(&pool(&["a", "b"]));
+    assert_eq!(measured.workload.input_tokens, Some(250.0));
+    assert_eq!(measured.replicas[1].input_tokens, Some(300.0));
+}

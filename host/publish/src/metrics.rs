@@ -1,0 +1,144 @@
+//! The metrics that we serve: what WVA's users know under WVA's names, and our own.
+//!
+//! Gauges are made anew from each cycle, so that a series goes with what it spoke of; counters and
+//! histograms add up over the life of the process. A value that is not a number is left out.
+
+mod current;
+mod families;
+mod labels;
+mod process;
+mod published;
+mod scaling;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::prometheus_text;
+use trimtab_core::decision::{Call, PoolDecision};
+use trimtab_core::policies::Digest;
+
+use current::Current;
+use process::Process;
+pub use published::{
+    ApiRequests, Build, ErrorCount, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query,
+    Stage, StageSeconds,
+};
+
+/// Everything that `/metrics` shows.
+#[derive(Debug)]
+pub struct Registry {
+    encoded: prometheus_client::registry::Registry,
+    process: Process,
+    current: Arc<Mutex<Current>>,
+}
+
+impl Registry {
+    /// `controller_instance` is a label of WVA's replica metrics, as it is there, where it is set.
+    #[must_use]
+    pub fn new(build: &Build, controller_instance: Option<&str>) -> Self {
+        let mut encoded = prometheus_client::registry::Registry::default();
+        let process = Process::register(&mut encoded, build);
+        let current = Arc::new(Mutex::new(Current::default()));
+        encoded.register_collector(Box::new(current::State(Arc::clone(&current))));
+        let replicas = Box::new(current::Replicas(Arc::clone(&current)));
+        match controller_instance.filter(|instance| !instance.is_empty()) {
+            Some(instance) => {
+                let label = (
+                    Cow::Borrowed("controller_instance"),
+                    Cow::Owned(instance.to_owned()),
+                );
+                let labelled = encoded.sub_registry_with_label(label);
+                labelled.register_collector(replicas);
+            }
+            None => encoded.register_collector(replicas),
+        }
+        Self {
+            encoded,
+            process,
+            current,
+        }
+    }
+
+    /// A cycle came to its end: shows what it decided.
+    pub fn update(&self, published: &Published) {
+        self.process.tick(Outcome::Done, &published.stages);
+        for decision in &published.decisions {
+            self.count_policies(decision, &published.policies);
+            self.process.guard(decision);
+        }
+        self.queries(&published.queries);
+        self.api_requests(&published.api_requests);
+        for error in &published.errors {
+            self.error(error.component, error.error_type);
+        }
+        let doubled = self.current().replace(published);
+        for _ in 0..doubled {
+            self.error("publish", "duplicate_variant");
+        }
+    }
+
+    /// A cycle that decided nothing. What the one before it decided stays.
+    pub fn missed(&self, outcome: Outcome, stages: &[StageSeconds]) {
+        self.process.tick(outcome, stages);
+    }
+
+    /// Whether this process leads. One that does not shows no counts of replicas, from now on.
+    pub fn lead(&self, leader: bool) {
+        self.current().lead(leader);
+    }
+
+    /// Queries to Prometheus, also those of a cycle that failed.
+    pub fn queries(&self, queries: &[Query]) {
+        for query in queries {
+            self.process.query(query);
+        }
+    }
+
+    /// Requests to the API server since the last call of this.
+    pub fn api_requests(&self, requests: &[ApiRequests]) {
+        for counted in requests {
+            self.process.api(counted);
+        }
+    }
+
+    /// One error. Both words are of a closed vocabulary: they are labels.
+    pub fn error(&self, component: &'static str, error_type: &'static str) {
+        self.process.error(component, error_type);
+    }
+
+    /// In Prometheus' text format, 0.0.4.
+    ///
+    /// # Errors
+    /// Where a family cannot be written; text that ends in the middle is not for anybody.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.encoded)?;
+        Ok(text)
+    }
+
+    fn count_policies(&self, decision: &PoolDecision, names: &[PolicyName]) {
+        let name_of = |digest: &Digest| {
+            let known = names.iter().find(|known| known.digest == *digest);
+            known.map_or("unknown", |known| known.name.as_str())
+        };
+        let count = |role: PolicyRole, call: &Call| {
+            self.process.policy(role, call, name_of);
+        };
+        for analyzed in &decision.analyses {
+            count(PolicyRole::Analyzer, &analyzed.call);
+        }
+        count(PolicyRole::Optimizer, &decision.plan.call);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        lock(&self.current)
+    }
+}
+
+/// Whoever panicked under the lock left values that are each still valid.
+fn lock(current: &Mutex<Current>) -> MutexGuard<'_, Current> {
+    current.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,153 @@
+//! What is told to the metrics at the end of a cycle: plain data.
+
+use trimtab_contract::Accelerator;
+use trimtab_core::decision::PoolDecision;
+use trimtab_core::fleet::MetricsState;
+use trimtab_core::policies::Digest;
+
+/// One cycle that came to its end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Published {
+    /// Milliseconds since the Unix epoch at which it was decided.
+    pub now_ms: u64,
+    /// Only the leader's counts of replicas are shown.
+    pub leader: bool,
+    pub decisions: Vec<PoolDecision>,
+    /// What the measurements of each pool were like.
+    pub pools: Vec<PoolMetrics>,
+    /// GPUs by accelerator; `None` where the inventory cannot be discovered.
+    pub inventory: Option<Vec<Accelerator>>,
+    /// How long each stage of the cycle took.
+    pub stages: Vec<StageSeconds>,
+    /// Names of the policies that are bound. A policy that only ever faults names itself nowhere
+    /// else.
+    pub policies: Vec<PolicyName>,
+    /// The cycle's queries to Prometheus.
+    pub queries: Vec<Query>,
+    /// Requests to the API server since the cycle before.
+    pub api_requests: Vec<ApiRequests>,
+    /// What went wrong without ending the cycle.
+    pub errors: Vec<ErrorCount>,
+}
+
+/// What the measurements of one pool were like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolMetrics {
+    pub namespace: String,
+    pub pool: String,
+    pub state: MetricsState,
+    /// Age of the oldest measurement that was used; `None` where there was none.
+    pub age_seconds: Option<f64>,
+}
+
+/// What became of a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It decided.
+    Done,
+    /// It was due while the one before it still ran.
+    Skipped,
+    /// It ended without a decision.
+    Failed,
+}
+
+/// Parts of a cycle, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What the cluster has.
+    Observe,
+    /// What Prometheus says of it.
+    Measure,
+    /// The policies and the guard.
+    Decide,
+    /// Metrics, status, events.
+    Publish,
+}
+
+/// How long one stage took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageSeconds {
+    pub stage: Stage,
+    pub seconds: f64,
+}
+
+/// What a policy is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyRole {
+    Analyzer,
+    Optimizer,
+}
+
+/// A policy's name, as it describes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyName {
+    pub digest: Digest,
+    pub name: String,
+}
+
+/// One query to Prometheus.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// What it asks for: of a closed vocabulary.
+    pub kind: &'static str,
+    pub seconds: f64,
+    /// Why it has no answer: of a closed vocabulary. `None` where it has one.
+    pub error: Option<&'static str>,
+}
+
+/// Requests to the API server that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiRequests {
+    /// e.g. `patch`.
+    pub verb: &'static str,
+    /// Kind of the object, e.g. `VariantAutoscaling`.
+    pub kind: String,
+    /// HTTP status; `None` where there was no answer.
+    pub code: Option<u16>,
+    pub count: u64,
+}
+
+/// Something that went wrong; both words are of a closed vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCount {
+    pub component: &'static str,
+    pub error_type: &'static str,
+}
+
+/// The program that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    pub version: &'static str,
+    /// Commit that it was built from, where that is known.
+    pub revision: Option<&'static str>,
+}
+
+impl Outcome {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Stage {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Measure => "measure",
+            Self::Decide => "decide",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+impl PolicyRole {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Analyzer => "analyzer",
+            Self::Optimizer => "optimizer",
+        }
+    }
+}

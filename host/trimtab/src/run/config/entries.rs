@@ -1,0 +1,290 @@
+//! Parts of the configuration. What is written here is its documentation: the JSON Schema shows it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::duration::Seconds;
+
+/// Where measurements come from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Prometheus {
+    /// Address, e.g. `https://prometheus.monitoring.svc:9090`. The one key without which nothing
+    /// runs.
+    pub(crate) url: Option<String>,
+    /// File with a bearer token; read again when it changes. An `Authorization` among the headers
+    /// wins over it.
+    pub(crate) bearer_token_file: Option<String>,
+    /// File with the certificates (PEM) to trust, instead of the system's.
+    pub(crate) ca_file: Option<String>,
+    /// File with our own certificate (PEM).
+    pub(crate) client_cert_file: Option<String>,
+    /// File with its key (PEM).
+    pub(crate) client_key_file: Option<String>,
+    /// Sent with each query, e.g. `X-Scope-OrgID`.
+    pub(crate) headers: BTreeMap<String, Secret>,
+    /// Whether to trust any certificate. For trials.
+    pub(crate) insecure_skip_verify: bool,
+    /// How long one query may take.
+    pub(crate) timeout_seconds: Seconds,
+}
+
+impl Default for Prometheus {
+    fn default() -> Self {
+        Self {
+            url: None,
+            bearer_token_file: None,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            headers: BTreeMap::new(),
+            insecure_skip_verify: false,
+            timeout_seconds: Seconds::new(10),
+        }
+    }
+}
+
+/// Text that is not for the log.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Where we are asked.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Listen {
+    /// `/metrics`.
+    pub(crate) metrics: Address,
+    /// `/healthz` and `/readyz`. May be the same address.
+    pub(crate) health: Address,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            metrics: Address::Port(8080),
+            health: Address::Port(8081),
+        }
+    }
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// `0`: not at all.
+    Off,
+    /// `:8080`: every address of the pod.
+    Port(u16),
+    /// `127.0.0.1:8080`.
+    One(SocketAddr),
+}
+
+impl Address {
+    /// Those to bind, the first that can be; none where it is off. An address of IPv6 takes both
+    /// families, where the node has IPv6.
+    pub(crate) fn candidates(self) -> Vec<SocketAddr> {
+        match self {
+            Self::Off => Vec::new(),
+            Self::Port(port) => vec![
+                (Ipv6Addr::UNSPECIFIED, port).into(),
+                (Ipv4Addr::UNSPECIFIED, port).into(),
+            ],
+            Self::One(address) => vec![address],
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "0" {
+            return Some(Self::Off);
+        }
+        match text.strip_prefix(':') {
+            Some(port) => port.parse().ok().map(Self::Port),
+            None => text.parse().ok().map(Self::One),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("0"),
+            Self::Port(port) => write!(f, ":{port}"),
+            Self::One(address) => address.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{}` is no address to listen on; expected `:8080`, `127.0.0.1:8080`, or `\"0\"` \
+                 for none",
+                trimtab_sim::excerpt::excerpt(&text)
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`:8080`, `127.0.0.1:8080`, or `0` for none.",
+            "type": "string",
+            "pattern": "^0$|:[0-9]{1,5}$",
+        })
+    }
+}
+
+/// Which of several replicas decides.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LeaderElection {
+    /// Without it, this process takes itself for the only one.
+    pub(crate) enabled: bool,
+    /// Name of the Lease.
+    pub(crate) lease_name: String,
+    /// Namespace of the Lease, and of what is kept for a restart. Without it: the pod's own, or
+    /// that of the kubeconfig.
+    pub(crate) namespace: Option<String>,
+    /// How long a Lease that is not renewed is respected.
+    pub(crate) lease_duration_seconds: Seconds,
+    /// How long a leader that cannot renew goes on trying before it stands down; shorter than the
+    /// Lease.
+    pub(crate) renew_deadline_seconds: Seconds,
+    /// Between two tries; shorter than the deadline.
+    pub(crate) retry_period_seconds: Seconds,
+}
+
+impl Default for LeaderElection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            lease_name: "trimtab".to_owned(),
+            namespace: None,
+            lease_duration_seconds: Seconds::new(15),
+            renew_deadline_seconds: Seconds::new(10),
+            retry_period_seconds: Seconds::new(2),
+        }
+    }
+}
+
+/// Who decides.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Policies {
+    /// Turns measurements into supply and demand. Without it: `builtin:queueing-analyzer`.
+    #[schemars(with = "Policy")]
+    #[serde(deserialize_with = "analyzer")]
+    pub(crate) analyzer: Policy,
+    /// Turns supply and demand into replica counts. Without it: `builtin:cost-optimizer`.
+    #[schemars(with = "Policy")]
+    #[serde(deserialize_with = "optimizer")]
+    pub(crate) optimizer: Policy,
+}
+
+/// A policy and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// `builtin:NAME`, or the path of a component.
+    #[schemars(with = "Option<String>")]
+    pub(crate) policy: String,
+    /// As the policy's own schema says.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(crate) settings: Map<String, Value>,
+}
+
+/// [`Policy`] as it is written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct WrittenPolicy {
+    policy: Option<String>,
+    settings: Map<String, Value>,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            analyzer: WrittenPolicy::default().or("builtin:queueing-analyzer"),
+            optimizer: WrittenPolicy::default().or("builtin:cost-optimizer"),
+        }
+    }
+}
+
+impl WrittenPolicy {
+    fn or(self, otherwise: &str) -> Policy {
+        Policy {
+            policy: self.policy.unwrap_or_else(|| otherwise.to_owned()),
+            settings: self.settings,
+        }
+    }
+}
+
+fn analyzer<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
+    Ok(WrittenPolicy::deserialize(from)?.or("builtin:queueing-analyzer"))
+}
+
+fn optimizer<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
+    Ok(WrittenPolicy::deserialize(from)?.or("builtin:cost-optimizer"))
+}
+
+/// What is written to standard error.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Logging {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// A level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or directives such as
+    /// `info,trimtab=debug`.
+    pub(crate) level: String,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// Where traces are sent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Otlp {
+    /// Address of a collector (OTLP), e.g. `http://otel-collector.monitoring.svc:4318`. Without
+    /// it: nowhere.
+    pub(crate) endpoint: Option<String>,
+}

@@ -1,0 +1,243 @@
+//! One walk along the line, on a real cluster: observe, measure, decide, publish.
+
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+use trimtab_cluster::Cluster;
+use trimtab_cluster::events::{News, Speaker};
+use trimtab_cluster::status::{self, Wanted, Writer};
+use trimtab_cluster::view::View;
+use trimtab_core::decision::{PoolDecision, condition};
+use trimtab_core::fleet::{FleetPool, Measured};
+use trimtab_core::memory::Memory;
+use trimtab_core::snapshot::Snapshot;
+use trimtab_core::tick::tick;
+use trimtab_observe::{Answers, Client as Prometheus, Measurer, Queries};
+use trimtab_publish::metrics::{
+    ApiRequests, ErrorCount, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
+};
+
+use super::clock::{Stopwatch, now_ms};
+use super::config::{Config, PoolEntry, PoolIdentity};
+use super::leader::Leadership;
+use super::policies::Policies;
+
+/// All that a cycle works with.
+pub(super) struct Cycle {
+    pub(super) cluster: Cluster,
+    pub(super) prometheus: Prometheus,
+    pub(super) queries: Queries,
+    pub(super) measurer: Measurer,
+    pub(super) policies: Policies,
+    pub(super) memory: Memory,
+    pub(super) registry: Arc<Registry>,
+    pub(super) writer: Writer,
+    pub(super) news: News,
+    pub(super) speaker: Speaker,
+    pub(super) leadership: Leadership,
+    pub(super) config: Config,
+    /// Entries from WVA's ConfigMaps, below those of the configuration.
+    pub(super) inherited: Vec<PoolEntry>,
+}
+
+/// What a cycle decided, and what it decided it on.
+struct Outcome {
+    decisions: Vec<PoolDecision>,
+    measured: Vec<PoolMetrics>,
+}
+
+impl Cycle {
+    /// One cycle. Decides only as the leader, and writes only while it still is.
+    pub(super) async fn run(&mut self) {
+        let now_ms = now_ms();
+        let mut watch = Stopwatch::start();
+        let mut view = self.cluster.view();
+        let fleet = self.fleet(&mut view);
+        let observed = watch.lap();
+        let answers = self.prometheus.ask(&self.queries, now_ms).await;
+        let measured = self.measurer.measure(&fleet, &answers, now_ms);
+        let measured_seconds = watch.lap();
+        let outcome = tokio::task::block_in_place(|| self.decide(&view, fleet, measured, now_ms));
+        let decided = watch.lap();
+        log(&outcome.decisions);
+        let (errors, api_requests) = self.write(&view, &outcome, now_ms).await;
+        let stages = [
+            (Stage::Observe, observed),
+            (Stage::Measure, measured_seconds),
+            (Stage::Decide, decided),
+            (Stage::Publish, watch.lap()),
+        ];
+        self.registry.update(&Published {
+            now_ms,
+            leader: self.leadership.leads(),
+            decisions: outcome.decisions,
+            pools: outcome.measured,
+            inventory: view.inventory,
+            stages: stages
+                .map(|(stage, seconds)| StageSeconds { stage, seconds })
+                .into(),
+            policies: self.policies.names(),
+            queries: queries(&answers),
+            api_requests,
+            errors,
+        });
+    }
+
+    /// The pools as they are to be measured, each with the operator's rules for it.
+    fn fleet(&self, view: &mut View) -> Vec<FleetPool> {
+        let pools = view.pools.iter_mut();
+        pools
+            .map(|pool| {
+                let settings = self.config.pool(&self.inherited, identity(&pool.fleet));
+                pool.fleet.pool.objective = settings.objective;
+                pool.fleet.rules = settings.rules;
+                pool.fleet.clone()
+            })
+            .collect()
+    }
+
+    fn decide(
+        &mut self,
+        view: &View,
+        fleet: Vec<FleetPool>,
+        measured: Vec<Measured>,
+        now_ms: u64,
+    ) -> Outcome {
+        let told = fleet
+            .iter()
+            .zip(&measured)
+            .map(|(pool, measured)| PoolMetrics {
+                namespace: pool.pool.namespace.clone(),
+                pool: pool.pool.name.clone(),
+                state: measured.metrics.clone(),
+                age_seconds: measured
+                    .replicas
+                    .iter()
+                    .map(|replica| replica.metrics_age)
+                    .reduce(f64::max),
+            });
+        let told = told.collect();
+        let policies: Vec<_> = fleet
+            .iter()
+            .map(|pool| {
+                let settings = self.config.pool(&self.inherited, identity(pool));
+                self.policies.of_pool(&settings.analyzer_settings)
+            })
+            .collect();
+        let pools = fleet.into_iter().zip(measured);
+        let limited = self.config.limit_to_inventory;
+        let mut snapshot = Snapshot {
+            now_ms,
+            period_seconds: self.config.interval_seconds.seconds(),
+            pools: pools
+                .map(|(pool, measured)| pool.measured(measured))
+                .collect(),
+            inventory: view.inventory.clone().filter(|_| limited),
+            budget_per_hour: self.config.budget_per_hour,
+        };
+        let recorded = |pool: usize, variant: usize| {
+            let variants = &view.pools.get(pool)?.variants;
+            variants.get(variant)?.recorded_replicas()
+        };
+        self.memory.settle(&mut snapshot, recorded);
+        let mut decisions = tick(&snapshot, &policies, &mut self.memory);
+        if !limited {
+            for decision in &mut decisions {
+                let conditions = &mut decision.conditions;
+                conditions.retain(|told| told.reason != condition::INVENTORY_UNKNOWN);
+            }
+        }
+        Outcome {
+            decisions,
+            measured: told,
+        }
+    }
+
+    /// Status and events; nothing of it where this process no longer leads.
+    async fn write(
+        &mut self,
+        view: &View,
+        outcome: &Outcome,
+        now_ms: u64,
+    ) -> (Vec<ErrorCount>, Vec<ApiRequests>) {
+        if !self.leadership.leads() {
+            return (Vec::new(), Vec::new());
+        }
+        let pools = view.pools.iter().zip(&outcome.decisions);
+        let mut wanted: Vec<Wanted> = pools
+            .clone()
+            .zip(&outcome.measured)
+            .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
+            .collect();
+        wanted.extend(view.refused.iter().map(status::of_refused));
+        let news = self.news.of_tick(pools, &view.refused);
+        let report = self.writer.write(wanted, now_ms).await;
+        self.speaker.tell(news).await;
+        for failed in &report.failed {
+            tracing::warn!(failed, "status not written; trying again");
+        }
+        if report.deferred > 0 {
+            tracing::info!(deferred = report.deferred, "statuses wait for their turn");
+        }
+        let error = ErrorCount {
+            component: "status",
+            error_type: "write",
+        };
+        let written = ApiRequests {
+            verb: "patch",
+            kind: "VariantAutoscaling".to_owned(),
+            code: Some(200),
+            count: report.written as u64,
+        };
+        (vec![error; report.failed.len()], vec![written])
+    }
+}
+
+fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
+    PoolIdentity {
+        namespace: &pool.pool.namespace,
+        pool: &pool.pool.name,
+        model: &pool.pool.model,
+    }
+}
+
+fn queries(answers: &Answers) -> Vec<Query> {
+    let stats = answers.stats.iter();
+    stats
+        .map(|query| Query {
+            kind: query.topic.name(),
+            seconds: query.seconds,
+            error: query.error,
+        })
+        .collect()
+}
+
+/// A line for each variant whose count changes; the rest only when asked for.
+fn log(decisions: &[PoolDecision]) {
+    for pool in decisions {
+        let _span =
+            tracing::info_span!("pool", namespace = pool.namespace, pool = pool.pool).entered();
+        for told in &pool.conditions {
+            tracing::debug!(reason = told.reason, message = told.message, "condition");
+        }
+        for decided in &pool.variants {
+            let (previous, desired) = (decided.previous, decided.desired);
+            let variant = &decided.variant;
+            let why = decided
+                .steps
+                .last()
+                .map_or(&decided.reason, |step| &step.why);
+            if previous == desired {
+                tracing::debug!(variant, desired, why, "holds");
+            } else {
+                tracing::info!(variant, previous, desired, why, "decided");
+            }
+        }
+    }
+}
+
+/// A cycle within a span of its own.
+pub(super) async fn within_span(cycle: &mut Cycle) {
+    let span = tracing::info_span!("tick");
+    cycle.run().instrument(span).await;
+}

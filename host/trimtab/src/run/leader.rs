@@ -1,0 +1,101 @@
+//! Whether this process leads, kept up to date beside the loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use trimtab_cluster::lease::{Elector, Standing};
+use trimtab_publish::Health;
+use trimtab_publish::metrics::Registry;
+
+use super::clock::now_ms;
+
+/// What the loop knows of the leadership.
+#[derive(Clone)]
+pub(super) struct Leadership {
+    standing: watch::Receiver<Standing>,
+}
+
+/// Stops the election, and gives the Lease up.
+pub(super) struct Election {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Leadership {
+    /// For a process that takes itself for the only one.
+    pub(super) fn alone() -> Self {
+        let (_, standing) = watch::channel(Standing::Leader { transitions: 0 });
+        Self { standing }
+    }
+
+    /// Takes part in the election from now on.
+    pub(super) fn elect(
+        mut elector: Elector,
+        retry: Duration,
+        registry: Arc<Registry>,
+        health: Arc<Health>,
+    ) -> (Self, Election) {
+        let (tell, standing) = watch::channel(elector.standing(now_ms()));
+        let (stop, mut stopping) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            loop {
+                let step = tokio::time::timeout(retry, elector.step(now_ms()));
+                match step.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be renewed"),
+                    Err(_) => tracing::warn!("the API server does not answer for the Lease"),
+                }
+                let now = elector.standing(now_ms());
+                tell.send_if_modified(|standing| {
+                    let changed = *standing != now;
+                    if changed {
+                        let leads = matches!(now, Standing::Leader { .. });
+                        tracing::info!(standing = ?now, "leadership");
+                        registry.lead(leads);
+                        health.lead(leads);
+                        *standing = now;
+                    }
+                    changed
+                });
+                tokio::select! {
+                    () = tokio::time::sleep(retry) => {}
+                    _ = stopping.wait_for(|stop| *stop) => break,
+                }
+            }
+            if let Err(error) = elector.release().await {
+                tracing::warn!(%error, "the Lease could not be given up; it ends by itself");
+            }
+        });
+        (Self { standing }, Election { stop, task })
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Leader { .. })
+    }
+
+    /// The change of leaders that made this process one.
+    pub(super) fn reign(&self) -> Option<u32> {
+        match *self.standing.borrow() {
+            Standing::Leader { transitions } => Some(transitions),
+            Standing::Follower { .. } => None,
+        }
+    }
+
+    /// Waits for the next change of leaders; for ever where there is no election.
+    pub(super) async fn changed(&mut self) {
+        if self.standing.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Election {
+    pub(super) async fn end(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the election ended badly");
+        }
+    }
+}

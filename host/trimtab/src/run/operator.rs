@@ -1,0 +1,310 @@
+//! The loop: a cycle each period while this process leads, and nothing in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior};
+use trimtab_cluster::Cluster;
+use trimtab_cluster::checkpoint::{Checkpoint, SaveError};
+use trimtab_cluster::events::{News, Speaker};
+use trimtab_cluster::lease::Elector;
+use trimtab_cluster::status::Writer;
+use trimtab_core::memory::Memory;
+use trimtab_observe::{Client as Prometheus, Measurer, Queries, Windows};
+use trimtab_publish::Health;
+use trimtab_publish::http;
+use trimtab_publish::metrics::{Build, Outcome, Registry};
+use trimtab_sandbox::Sandbox;
+
+use super::clock::{Stopwatch, now_ms};
+use super::config::Config;
+use super::cycle::{self, Cycle};
+use super::leader::{Election, Leadership};
+use super::policies::Policies;
+use super::wiring::{self, Clients};
+use super::{RunArguments, shutdown};
+
+/// How often caches that are not complete yet are looked at.
+const SYNC_POLL: Duration = Duration::from_millis(200);
+/// How often what is still missing is told of.
+const SYNC_TELL: Duration = Duration::from_secs(10);
+/// The one cache that readiness is told of; what it lacks is in the log.
+const CACHE: &str = "cluster";
+
+/// Everything that outlives a cycle.
+struct Operator {
+    cycle: Cycle,
+    checkpoint: Checkpoint,
+    /// The reign whose memory was loaded.
+    reign: Option<u32>,
+    saved: Stopwatch,
+    health: Arc<Health>,
+    clock: Stopwatch,
+}
+
+pub(super) async fn operate(
+    config: Config,
+    _arguments: &RunArguments,
+    sandbox: &Sandbox,
+) -> Result<()> {
+    let stopping = shutdown::listen()?;
+    let policies = Policies::load(sandbox, &config.policies)?;
+    let windows = Windows::default();
+    let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus, windows)?)?;
+    let clients = Clients::connect().await?;
+    let build = Build {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: None,
+    };
+    let registry = Arc::new(Registry::new(&build, config.controller_instance.as_deref()));
+    let health = Arc::new(Health::new([CACHE]));
+    let clock = Stopwatch::start();
+    let servers = serve(&config, &registry, &health, clock, &stopping).await?;
+    let cluster = Cluster::start(
+        clients.watching.clone(),
+        wiring::cluster(&config)?,
+        config.namespaces.clone(),
+    );
+    let identity = identity();
+    let election = &config.leader_election;
+    let namespace = election.namespace.clone();
+    let namespace = namespace.unwrap_or_else(|| clients.namespace.clone());
+    let checkpoint = Checkpoint::new(clients.asking.clone(), &namespace, &election.lease_name);
+    let (leadership, elected) = if election.enabled {
+        let lease = wiring::lease(election, &namespace, &identity);
+        let elector = Elector::new(clients.asking.clone(), lease);
+        let retry = election.retry_period_seconds.duration();
+        let (registry, health) = (Arc::clone(&registry), Arc::clone(&health));
+        let (leadership, election) = Leadership::elect(elector, retry, registry, health);
+        (leadership, Some(election))
+    } else {
+        registry.lead(true);
+        health.lead(true);
+        (Leadership::alone(), None)
+    };
+    let mut operator = Operator {
+        cycle: Cycle {
+            cluster,
+            prometheus,
+            queries: Queries::new(windows),
+            measurer: Measurer::new(windows),
+            policies,
+            memory: Memory::default(),
+            registry,
+            writer: Writer::new(clients.asking.clone(), config.writes_per_second),
+            news: News::default(),
+            speaker: Speaker::new(clients.asking, &identity),
+            leadership,
+            config,
+            inherited: Vec::new(),
+        },
+        checkpoint,
+        reign: None,
+        saved: clock,
+        health,
+        clock,
+    };
+    if operator.synced(&stopping).await {
+        operator.work(&stopping).await;
+    }
+    operator.end(elected, servers).await
+}
+
+/// This process's name among those that would lead: the pod's, or the machine's, and a number.
+fn identity() -> String {
+    let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let name = name.unwrap_or_else(|_| "trimtab".to_owned());
+    format!("{name}_{}_{:x}", std::process::id(), now_ms())
+}
+
+async fn serve(
+    config: &Config,
+    registry: &Arc<Registry>,
+    health: &Arc<Health>,
+    clock: Stopwatch,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let metrics = http::metrics(Arc::clone(registry));
+    let probes = http::health(Arc::clone(health), move || clock.elapsed());
+    let listen = &config.listen;
+    let routes = if listen.metrics == listen.health {
+        vec![(listen.metrics, "listen.metrics", metrics.merge(probes))]
+    } else {
+        vec![
+            (listen.metrics, "listen.metrics", metrics),
+            (listen.health, "listen.health", probes),
+        ]
+    };
+    let mut servers = Vec::new();
+    for (address, key, routes) in routes {
+        let Some(listener) = wiring::bind(address, key).await? else {
+            continue;
+        };
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, key, "listening");
+        }
+        let stop = shutdown::told(stopping.clone());
+        servers.push(tokio::spawn(async move {
+            if let Err(error) = http::serve(listener, routes, stop).await {
+                tracing::warn!(%error, key, "the server ended badly");
+            }
+        }));
+    }
+    Ok(servers)
+}
+
+impl Operator {
+    /// Waits until the cluster is known; false where the process is told to stop before.
+    async fn synced(&self, stopping: &watch::Receiver<bool>) -> bool {
+        let mut told = Stopwatch::start();
+        loop {
+            let missing = self.cycle.cluster.missing();
+            if missing.is_empty() {
+                self.health.synced(CACHE);
+                tracing::info!("the cluster is known");
+                return true;
+            }
+            if told.elapsed() > SYNC_TELL {
+                tracing::warn!(missing = missing.join("; "), "waiting for the cluster");
+                told.lap();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SYNC_POLL) => {}
+                () = shutdown::told(stopping.clone()) => return false,
+            }
+        }
+    }
+
+    /// Cycles until the process is told to stop. A cycle that is due while the one before still
+    /// runs is skipped.
+    async fn work(&mut self, stopping: &watch::Receiver<bool>) {
+        let period = self.cycle.config.interval_seconds.duration();
+        let mut due = interval(period);
+        self.health.started(self.clock.elapsed(), period);
+        let mut leadership = self.cycle.leadership.clone();
+        loop {
+            let wait = tokio::select! {
+                biased;
+                () = shutdown::told(stopping.clone()) => return,
+                () = leadership.changed() => Wait::Changed,
+                _ = due.tick() => Wait::Due,
+            };
+            if let Wait::Changed = wait {
+                // Whoever takes over decides at once.
+                due = interval(period);
+                continue;
+            }
+            let took = Stopwatch::start();
+            self.turn().await;
+            self.health.ticked(self.clock.elapsed(), period);
+            for _ in 0..skipped(took.elapsed(), period) {
+                self.cycle.registry.missed(Outcome::Skipped, &[]);
+            }
+        }
+    }
+
+    async fn turn(&mut self) {
+        let Some(reign) = self.cycle.leadership.reign() else {
+            return;
+        };
+        if self.reign != Some(reign) && !self.resume(reign).await {
+            self.cycle.registry.missed(Outcome::Failed, &[]);
+            return;
+        }
+        let limit = self.cycle.config.tick_timeout().duration();
+        let cycle = cycle::within_span(&mut self.cycle);
+        if tokio::time::timeout(limit, cycle).await.is_err() {
+            tracing::warn!(
+                seconds = limit.as_secs_f64(),
+                "the cycle took too long; given up"
+            );
+            self.cycle.registry.missed(Outcome::Failed, &[]);
+            return;
+        }
+        if self.saved.elapsed() >= self.cycle.config.checkpoint_interval_seconds.duration() {
+            self.save().await;
+        }
+    }
+
+    /// Goes on with what the leader before remembered. Where that cannot be known now, nothing is
+    /// decided; where it may not be read at all, it is started anew.
+    async fn resume(&mut self, reign: u32) -> bool {
+        match self.checkpoint.load().await {
+            Ok(loaded) => {
+                for (name, damage) in &loaded.damaged {
+                    tracing::warn!(
+                        name,
+                        damage,
+                        "a part of the state was set aside as {name}-damaged"
+                    );
+                    self.cycle.registry.error("checkpoint", "damaged");
+                }
+                self.cycle.memory = loaded.memory;
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::error!(%status, "state may not be read: a restart forgets what was learned");
+                self.cycle.registry.error("checkpoint", "forbidden");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "state cannot be read; trying again");
+                self.cycle.registry.error("checkpoint", "read");
+                return false;
+            }
+        }
+        self.reign = Some(reign);
+        tracing::info!(reign, "leading");
+        true
+    }
+
+    async fn save(&mut self) {
+        self.saved.lap();
+        if self.cycle.leadership.reign() != self.reign {
+            return;
+        }
+        let saved = self.checkpoint.save(&self.cycle.memory).await;
+        let Err(error) = saved else { return };
+        tracing::warn!(%error, "state not saved; trying again");
+        self.cycle.registry.error("checkpoint", "write");
+        if let SaveError::Fenced(_) = error {
+            // What stands there is another's; whoever leads writes over it.
+            if let Err(error) = self.checkpoint.load().await {
+                tracing::warn!(%error, "state cannot be read");
+            }
+        }
+    }
+
+    /// Keeps what is known, and lets another lead.
+    async fn end(mut self, election: Option<Election>, servers: Vec<JoinHandle<()>>) -> Result<()> {
+        if self.reign.is_some() {
+            self.save().await;
+        }
+        if let Some(election) = election {
+            election.end().await;
+        }
+        for server in servers {
+            server.await.context("a server ended badly")?;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+enum Wait {
+    Due,
+    Changed,
+}
+
+/// Due at once, then each period.
+fn interval(period: Duration) -> Interval {
+    let mut due = tokio::time::interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    due
+}
+
+/// Cycles that fell due while one took so long.
+fn skipped(took: Duration, period: Duration) -> u32 {
+    (took.as_secs_f64() / period.as_secs_f64().max(0.001)) as u32
+}

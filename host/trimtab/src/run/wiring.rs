@@ -1,0 +1,144 @@
+//! The configuration in the words of the crates that it is for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
+use trimtab_cluster::config::Config as ClusterConfig;
+use trimtab_cluster::lease::LeaseConfig;
+use trimtab_observe::{PrometheusConfig, Windows};
+
+use super::config::{Address, Config, LeaderElection, Prometheus};
+
+/// Requests that do not watch: longer than a busy API server takes, shorter than a cycle.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Clients of the API server.
+pub(super) struct Clients {
+    /// Waits as long as a watch lasts.
+    pub(super) watching: kube::Client,
+    pub(super) asking: kube::Client,
+    /// Of the kubeconfig, or the pod's own.
+    pub(super) namespace: String,
+}
+
+impl Clients {
+    /// As kubectl finds its cluster: KUBECONFIG, ~/.kube/config, or the pod's service account.
+    ///
+    /// # Errors
+    /// There is no cluster to be found.
+    pub(super) async fn connect() -> Result<Self> {
+        let mut config = kube::Config::infer()
+            .await
+            .context("no cluster: set KUBECONFIG, or run in a pod with a service account")?;
+        config.connect_timeout = Some(REQUEST_TIMEOUT);
+        let namespace = config.default_namespace.clone();
+        let watching = kube::Client::try_from(config.clone())?;
+        config.read_timeout = Some(REQUEST_TIMEOUT);
+        config.write_timeout = Some(REQUEST_TIMEOUT);
+        let asking = kube::Client::try_from(config)?;
+        Ok(Self {
+            watching,
+            asking,
+            namespace,
+        })
+    }
+}
+
+/// # Errors
+/// No Prometheus is named.
+pub(super) fn prometheus(configured: &Prometheus, windows: Windows) -> Result<PrometheusConfig> {
+    let Some(url) = configured.url.clone() else {
+        bail!("prometheus.url is not set: --prometheus-url http://prometheus.monitoring.svc:9090");
+    };
+    let headers = configured.headers.iter();
+    Ok(PrometheusConfig {
+        url,
+        token_file: configured.bearer_token_file.clone().map(Into::into),
+        ca_file: configured.ca_file.clone().map(Into::into),
+        client_certificate_file: configured.client_cert_file.clone().map(Into::into),
+        client_key_file: configured.client_key_file.clone().map(Into::into),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.0.clone()))
+            .collect(),
+        insecure_skip_verify: configured.insecure_skip_verify,
+        query_timeout_seconds: configured.timeout_seconds.seconds(),
+        deadline_seconds: configured.timeout_seconds.seconds(),
+        windows,
+        ..PrometheusConfig::default()
+    })
+}
+
+/// # Errors
+/// The node selector is not a list of `label=value`.
+pub(super) fn cluster(config: &Config) -> Result<ClusterConfig> {
+    Ok(ClusterConfig {
+        controller_instance: config.controller_instance.clone(),
+        excluded_namespaces: config.excluded_namespaces.iter().cloned().collect(),
+        node_selector: match &config.node_selector {
+            Some(selector) => node_selector(selector)?,
+            None => BTreeMap::new(),
+        },
+    })
+}
+
+fn node_selector(selector: &str) -> Result<BTreeMap<String, String>> {
+    let parts = selector.split(',').map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty()).map(|part| {
+        let (key, value) = part.split_once('=').with_context(|| {
+            format!("nodeSelector: `{part}` is not `label=value`; only equality is understood")
+        })?;
+        let value = value.trim_start_matches('=');
+        Ok((key.trim().to_owned(), value.trim().to_owned()))
+    });
+    parts.collect()
+}
+
+pub(super) fn lease(election: &LeaderElection, namespace: &str, identity: &str) -> LeaseConfig {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    LeaseConfig {
+        namespace: namespace.to_owned(),
+        name: election.lease_name.clone(),
+        identity: identity.to_owned(),
+        duration_ms: millis(election.lease_duration_seconds.duration()),
+        renew_deadline_ms: millis(election.renew_deadline_seconds.duration()),
+    }
+}
+
+/// The first address that can be had; `None` where none is wanted.
+///
+/// # Errors
+/// None can be had.
+pub(super) async fn bind(address: Address, key: &str) -> Result<Option<TcpListener>> {
+    let mut refused = None;
+    for candidate in address.candidates() {
+        match TcpListener::bind(candidate).await {
+            Ok(listener) => return Ok(Some(listener)),
+            Err(error) => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) => Err(error).with_context(|| format!("{key}: cannot listen on {address}")),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_selector_is_a_list_of_equalities() {
+        let read = |text| node_selector(text).map_err(|error| error.to_string());
+        let pairs = [("pool", "gpu"), ("zone", "a")];
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(read("pool=gpu, zone==a,"), Ok(pairs.into()));
+        assert_eq!(read(""), Ok(BTreeMap::new()));
+        let error = read("zone in (a, b)").unwrap_err();
+        assert!(
+            error.starts_with("nodeSelector: `zone in (a` is not"),
+            "{error}"
+        );
+    }
+}
