@@ -6,6 +6,7 @@
 //! It knows nothing of routing, of the replica's life, or of how measurements are collected.
 
 mod blocks;
+mod distributions;
 mod prefix;
 mod schedule;
 mod sequence;
@@ -16,6 +17,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use self::blocks::Blocks;
+pub use self::distributions::Distributions;
 use self::prefix::PrefixCache;
 pub(crate) use self::sequence::{Job, Part};
 use self::sequence::{Sequence, Sequences, Waiting};
@@ -33,6 +35,8 @@ pub(crate) struct Limits {
     pub(crate) blocks: u64,
     /// Longest prompt plus answer that is taken on.
     pub(crate) longest: u64,
+    /// The same as the engine was told, where it was.
+    pub(crate) configured_longest: Option<u32>,
 }
 
 impl Limits {
@@ -58,6 +62,7 @@ impl Limits {
             block_size,
             blocks,
             longest: held.min(configured).min(whole),
+            configured_longest: engine.max_model_length,
         }
     }
 }
@@ -156,6 +161,8 @@ pub(crate) struct Engine<'a> {
     stride: Option<Stride>,
     next_order: u64,
     counters: Counters,
+    /// Kept where somebody reads them; a run does without.
+    distributions: Option<Box<Distributions>>,
 }
 
 impl<'a> Engine<'a> {
@@ -176,6 +183,7 @@ impl<'a> Engine<'a> {
             stride: None,
             next_order: 0,
             counters: Counters::default(),
+            distributions: None,
         }
     }
 
@@ -225,7 +233,9 @@ impl<'a> Engine<'a> {
         self.computing = 0;
         self.counters.itl_seconds += self.answering as f64 * (end - stride.start);
         self.counters.itl_count += self.answering * stride.iterations;
-        self.end_answers(outputs);
+        let answering = self.answering;
+        self.observe(|of| of.iterations(&stride, stride.iterations, answering));
+        self.end_answers(end, outputs);
         self.end_prompts(end, outputs);
         self.schedule(end);
     }
@@ -312,14 +322,14 @@ impl<'a> Engine<'a> {
         self.prefix.leading(prefix) * prefix::PREFIX_BLOCK_TOKENS
     }
 
-    fn end_answers(&mut self, outputs: &mut Vec<Output>) {
+    fn end_answers(&mut self, end: f64, outputs: &mut Vec<Output>) {
         while let Some(sequence) = self.sequences.take_ended(self.iteration) {
             self.blocks
                 .stop_growing(sequence.own(self.iteration), self.iteration);
             self.answering -= 1;
             self.held -= sequence.held(self.iteration);
             self.free_blocks(&sequence);
-            self.count_finished(&sequence, outputs);
+            self.count_finished(end, &sequence, outputs);
         }
     }
 
@@ -342,9 +352,11 @@ impl<'a> Engine<'a> {
         if let Some(last_token) = entry.last_token {
             self.counters.itl_seconds += end - last_token;
             self.counters.itl_count += 1;
+            self.observe(|of| of.itl.observe(end - last_token));
         } else {
             self.counters.ttft_seconds += end - entry.since;
             self.counters.ttft_count += 1;
+            self.observe(|of| of.ttft.observe(end - entry.since));
             if entry.job.part != Part::Prompt {
                 outputs.push(Output::FirstToken { request });
             }
@@ -352,13 +364,13 @@ impl<'a> Engine<'a> {
         let left = entry.job.output().saturating_sub(entry.produced + 1);
         if entry.job.part == Part::Prompt {
             self.held -= entry.known();
-            self.count_tokens(&sequence);
+            self.count_tokens(end, &sequence);
             outputs.push(Output::PromptDone { request, slot });
         } else if left == 0 {
             self.sequences.remove(slot);
             self.held -= entry.known();
             self.free_blocks(&sequence);
-            self.count_finished(&sequence, outputs);
+            self.count_finished(end, &sequence, outputs);
         } else {
             self.answering += 1;
             self.blocks
@@ -368,17 +380,19 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn count_finished(&mut self, sequence: &Sequence<'_>, outputs: &mut Vec<Output>) {
-        self.count_tokens(sequence);
+    fn count_finished(&mut self, end: f64, sequence: &Sequence<'_>, outputs: &mut Vec<Output>) {
+        self.count_tokens(end, sequence);
         outputs.push(Output::Finished {
             request: sequence.entry.job.request,
         });
     }
 
-    fn count_tokens(&mut self, sequence: &Sequence<'_>) {
+    fn count_tokens(&mut self, end: f64, sequence: &Sequence<'_>) {
+        let (input, output) = (sequence.entry.job.input(), sequence.entry.job.output());
         self.counters.finished += 1;
-        self.counters.input_tokens += sequence.entry.job.input();
-        self.counters.output_tokens += sequence.entry.job.output();
+        self.counters.input_tokens += input;
+        self.counters.output_tokens += output;
+        self.observe(|of| of.request(end - sequence.entry.since, input, output));
     }
 
     fn free_blocks(&mut self, sequence: &Sequence<'_>) {

@@ -5,6 +5,7 @@
 //! too many those go first that are furthest from serving, the youngest first.
 
 mod bill;
+mod given;
 mod gpus;
 mod replica;
 mod startup;
@@ -51,19 +52,7 @@ pub(crate) struct Fleet<'a> {
 impl<'a> Fleet<'a> {
     /// A fleet whose initial replicas serve, as far as there are GPUs for them.
     pub(crate) fn new(spec: &'a Spec, events: &mut Events) -> Self {
-        let variants = spec.pools.iter().enumerate().map(|(pool, pool_spec)| {
-            let variants = pool_spec.variants.iter().enumerate();
-            variants
-                .map(|(variant, of)| VariantState::new(spec.seed, pool, variant, of))
-                .collect()
-        });
-        let mut fleet = Self {
-            spec,
-            replicas: Vec::new(),
-            variants: variants.collect(),
-            gpus: Gpus::new(spec),
-            unscheduled: Vec::new(),
-        };
+        let mut fleet = Self::empty(spec);
         for (pool, pool_spec) in spec.pools.iter().enumerate() {
             for (variant, of) in pool_spec.variants.iter().enumerate() {
                 fleet.set_target(pool, variant, of.initial_replicas);
@@ -73,6 +62,23 @@ impl<'a> Fleet<'a> {
             fleet.serve(0.0, replica, events);
         }
         fleet
+    }
+
+    /// A fleet without replicas.
+    pub(crate) fn empty(spec: &'a Spec) -> Self {
+        let variants = spec.pools.iter().enumerate().map(|(pool, pool_spec)| {
+            let variants = pool_spec.variants.iter().enumerate();
+            variants
+                .map(|(variant, of)| VariantState::new(spec.seed, pool, variant, of))
+                .collect()
+        });
+        Self {
+            spec,
+            replicas: Vec::new(),
+            variants: variants.collect(),
+            gpus: Gpus::new(spec),
+            unscheduled: Vec::new(),
+        }
     }
 
     pub(crate) fn variant(&self, pool: usize, variant: usize) -> Option<&VariantState> {

@@ -222,7 +222,33 @@ impl<'a> Curve<'a> {
 }
 
 impl Lengths {
-    fn draw(&self, rng: &mut ChaCha8Rng) -> u32 {
+    /// With the mean, spread and maximum of these; 1 where there are none.
+    pub(crate) fn of(lengths: impl Iterator<Item = u32>) -> Self {
+        let (mut count, mut sum, mut squares, mut max) = (0.0, 0.0, 0.0, 1);
+        for length in lengths {
+            let tokens = f64::from(length);
+            count += 1.0;
+            sum += tokens;
+            squares += tokens * tokens;
+            max = max.max(length);
+        }
+        if sum <= 0.0 {
+            return Self {
+                mean: 1.0,
+                cv: 0.0,
+                max,
+            };
+        }
+        let mean = sum / count;
+        let variance = (squares / count - mean * mean).max(0.0);
+        Self {
+            mean,
+            cv: variance.sqrt() / mean,
+            max,
+        }
+    }
+
+    pub(crate) fn draw(&self, rng: &mut ChaCha8Rng) -> u32 {
         // Of a log-normal: variance ln(1 + cv²), mean ln(mean) − variance/2.
         let variance = (1.0 + self.cv * self.cv).ln();
         let normal: f64 = rng.sample(StandardNormal);

@@ -108,6 +108,23 @@ impl<'a> Ledger<'a> {
         self.interval.arrivals += 1;
     }
 
+    /// A request arrives that the spec does not have: its position is the next one free.
+    pub(crate) fn arrive_beyond_spec(&mut self) {
+        self.fates.push(Fate::default());
+        self.open += 1;
+        self.interval.arrivals += 1;
+    }
+
+    /// Requests that have arrived and not ended.
+    pub(crate) fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// Starts a new interval of which nothing is kept.
+    pub(crate) fn forget_interval(&mut self) {
+        self.interval = Interval::default();
+    }
+
     /// Seconds since a request was last in the pool.
     pub(crate) fn idle_seconds(&self, now: f64) -> f64 {
         if self.open > 0 {
@@ -123,8 +140,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Gives the time to first token.
-    pub(crate) fn first_token(&mut self, now: f64, request: u32) -> Option<f64> {
-        let arrival = self.spec.arrivals.get(request as usize)?;
+    pub(crate) fn first_token(&mut self, now: f64, request: u32, arrival: &Arrival) -> Option<f64> {
         let fate = self.fates.get_mut(request as usize)?;
         fate.first_token = Some(now);
         let ttft = fate.ttft(arrival)?;
@@ -132,16 +148,15 @@ impl<'a> Ledger<'a> {
         Some(ttft)
     }
 
-    /// Gives the request with its mean time between tokens.
-    pub(crate) fn finish(&mut self, now: f64, request: u32) -> Option<(&'a Arrival, Option<f64>)> {
-        let arrival = self.spec.arrivals.get(request as usize)?;
+    /// Gives the mean time between its tokens.
+    pub(crate) fn finish(&mut self, now: f64, request: u32, arrival: &Arrival) -> Option<f64> {
         let fate = self.fates.get_mut(request as usize)?;
         fate.finished = Some(now);
         let itl = fate.itl(arrival);
         self.interval.itl.extend(itl);
         self.open -= 1;
         self.last_activity = now;
-        Some((arrival, itl))
+        itl
     }
 
     pub(crate) fn drop_request(&mut self, now: f64, request: u32) {

@@ -11,6 +11,7 @@ pub mod excerpt;
 mod fleet;
 pub mod generate;
 mod ledger;
+pub mod live;
 mod measure;
 pub mod mix;
 pub mod outcome;

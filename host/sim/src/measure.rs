@@ -7,7 +7,7 @@
 //! over tokens (`inter_token_latency_seconds`). Requests count when they finish, first tokens when
 //! they come. Where the window lacks the samples, there is no value.
 
-mod histogram;
+pub(crate) mod histogram;
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

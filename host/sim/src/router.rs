@@ -48,6 +48,8 @@ struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct Router<'a> {
     spec: &'a PoolSpec,
+    /// Requests beyond those of the spec.
+    added: Vec<&'a Arrival>,
     /// By variant.
     scales: Vec<Scale>,
     /// Serving replicas that take new requests.
@@ -65,6 +67,7 @@ impl<'a> Router<'a> {
     pub(crate) fn new(spec: &'a PoolSpec) -> Self {
         Self {
             spec,
+            added: Vec::new(),
             scales: spec
                 .variants
                 .iter()
@@ -99,7 +102,19 @@ impl<'a> Router<'a> {
     }
 
     pub(crate) fn arrival(&self, request: u32) -> Option<&'a Arrival> {
-        self.spec.arrivals.get(request as usize)
+        let position = request as usize;
+        let of_spec = self.spec.arrivals.get(position);
+        of_spec.or_else(|| {
+            let beyond = position.checked_sub(self.spec.arrivals.len())?;
+            self.added.get(beyond).copied()
+        })
+    }
+
+    /// Makes known a request that the spec does not have, and gives its position.
+    pub(crate) fn add(&mut self, arrival: &'a Arrival) -> u32 {
+        let position = self.spec.arrivals.len() + self.added.len();
+        self.added.push(arrival);
+        position as u32
     }
 
     /// Takes on a request at the end of the queue.

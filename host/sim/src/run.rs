@@ -43,12 +43,12 @@ pub fn run(spec: &Spec, controller: &mut dyn Controller, progress: &mut dyn FnMu
 
 /// One pool with all that is its own.
 #[derive(Debug)]
-struct Pool<'a> {
-    spec: &'a PoolSpec,
-    router: Router<'a>,
-    ledger: Ledger<'a>,
+pub(crate) struct Pool<'a> {
+    pub(crate) spec: &'a PoolSpec,
+    pub(crate) router: Router<'a>,
+    pub(crate) ledger: Ledger<'a>,
     /// What the router exports, up to date.
-    reading: RouterReading,
+    pub(crate) reading: RouterReading,
     samples: RouterSamples,
     /// Last asked for by the controller, by variant.
     desired: Vec<u32>,
@@ -56,11 +56,11 @@ struct Pool<'a> {
     dark_until: f64,
 }
 
-struct Simulation<'a> {
+pub(crate) struct Simulation<'a> {
     spec: &'a Spec,
-    events: Events,
-    fleet: Fleet<'a>,
-    pools: Vec<Pool<'a>>,
+    pub(crate) events: Events,
+    pub(crate) fleet: Fleet<'a>,
+    pub(crate) pools: Vec<Pool<'a>>,
     /// Kept between boundaries for its memory.
     outputs: Vec<Output>,
     replica_changes: u64,
@@ -72,13 +72,20 @@ impl<'a> Simulation<'a> {
     fn new(spec: &'a Spec) -> Self {
         let mut events = Events::default();
         let fleet = Fleet::new(spec, &mut events);
+        let mut simulation = Self::of(spec, fleet, events);
+        simulation.start();
+        simulation
+    }
+
+    /// Without arrivals, faults and clocks.
+    pub(crate) fn of(spec: &'a Spec, fleet: Fleet<'a>, events: Events) -> Self {
         let pools = spec
             .pools
             .iter()
             .enumerate()
             .map(|(index, pool)| Pool::new(index, pool, &fleet));
         let pools: Vec<Pool<'a>> = pools.collect();
-        let mut simulation = Self {
+        Self {
             spec,
             events,
             fleet,
@@ -87,9 +94,7 @@ impl<'a> Simulation<'a> {
             replica_changes: 0,
             ticks: 0,
             decisions: Vec::new(),
-        };
-        simulation.start();
-        simulation
+        }
     }
 
     fn start(&mut self) {

@@ -14,7 +14,7 @@ impl Engine<'_> {
             .saturating_sub(self.answering);
         self.continue_partial(&mut budget);
         // As vLLM: in the iteration that preempts, nobody is admitted.
-        while !preempted && budget > 0 && self.partial.is_none() && self.admit(&mut budget) {}
+        while !preempted && budget > 0 && self.partial.is_none() && self.admit(now, &mut budget) {}
         if self.answering == 0 && self.computing == 0 {
             self.stride = None;
             return;
@@ -114,7 +114,7 @@ impl Engine<'_> {
 
     /// Admits whoever waits longest, if there is a place, the blocks for all of its prompt, and
     /// budget for its prompt or, where prompts are split, for a part.
-    fn admit(&mut self, budget: &mut u64) -> bool {
+    fn admit(&mut self, now: f64, budget: &mut u64) -> bool {
         let Some(entry) = self.waiting.front().copied() else {
             return false;
         };
@@ -130,6 +130,7 @@ impl Engine<'_> {
         self.waiting.pop_front();
         self.backlog -= entry.backlog() - left;
         self.count_lookup(&entry, cached);
+        self.observe(|of| of.admitted(now, &entry));
         self.take_blocks(&entry);
         self.held += cached;
         let slot = self.sequences.insert(Sequence {

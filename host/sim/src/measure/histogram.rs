@@ -6,19 +6,44 @@ pub(crate) const TTFT_BOUNDS: &[f64] = &[
     20.0, 40.0, 80.0, 160.0, 640.0, 2560.0,
 ];
 
-/// vLLM's buckets of the time per output token, in seconds.
+/// vLLM's buckets of the time between tokens and per output token, in seconds.
 pub(crate) const ITL_BOUNDS: &[f64] = &[
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
     40.0, 80.0,
 ];
 
+/// vLLM's buckets of whole requests and of their time in the queue, in seconds.
+pub(crate) const REQUEST_BOUNDS: &[f64] = &[
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
+    480.0, 960.0, 1920.0, 7680.0,
+];
+
+/// vLLM's buckets of lengths in tokens, where a model takes 131,072; it has those up to the model's
+/// longest.
+const LENGTH_BOUNDS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5,
+];
+
+/// The endpoint picker's buckets of the time to first token, in seconds.
+pub(crate) const PICKER_TTFT_BOUNDS: &[f64] = &[
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0,
+    10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0,
+];
+
+/// Those of [`LENGTH_BOUNDS`] that an engine with this longest request has.
+pub(crate) fn length_bounds(longest: Option<u32>) -> &'static [f64] {
+    let longest = longest.map_or(f64::INFINITY, f64::from);
+    let count = LENGTH_BOUNDS.partition_point(|bound| *bound <= longest);
+    LENGTH_BOUNDS.get(..count).unwrap_or(LENGTH_BOUNDS)
+}
+
 /// Counts by bucket, one more than there are bounds: the last has no upper bound.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     bounds: &'static [f64],
     counts: Vec<u64>,
-    pub(crate) sum: f64,
-    pub(crate) count: u64,
+    pub sum: f64,
+    pub count: u64,
 }
 
 impl Histogram {
@@ -32,12 +57,26 @@ impl Histogram {
     }
 
     pub(crate) fn observe(&mut self, value: f64) {
+        self.observe_many(value, 1);
+    }
+
+    pub(crate) fn observe_many(&mut self, value: f64, times: u64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+            *count += times;
         }
-        self.sum += value;
-        self.count += 1;
+        self.sum += value * times as f64;
+        self.count += times;
+    }
+
+    /// Upper bounds with how many observations are not above; the last bound is infinite.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let counts = self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        bounds.zip(counts)
     }
 
     /// The mean of what was observed since `earlier`.
@@ -92,6 +131,21 @@ mod tests {
     #[test]
     fn bounds_belong_to_the_bucket_below() {
         assert_eq!(of(&[0.05]).quantile_since(&of(&[]), 1.0), Some(0.05));
+    }
+
+    #[test]
+    fn cumulative_counts_end_with_all_of_them() {
+        let histogram = of(&[0.005, 0.02, 0.02, 500.0]);
+        let counts: Vec<(f64, u64)> = histogram.cumulative().collect();
+        assert_eq!(counts[..3], [(0.01, 1), (0.025, 3), (0.05, 3)]);
+        assert_eq!(counts.last(), Some(&(f64::INFINITY, 4)));
+    }
+
+    #[test]
+    fn bounds_of_lengths_end_at_the_longest_request() {
+        assert_eq!(length_bounds(Some(100)), &LENGTH_BOUNDS[..7]);
+        assert_eq!(length_bounds(Some(8192)).last(), Some(&5e3));
+        assert_eq!(length_bounds(None), LENGTH_BOUNDS);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::router::Choice;
 use crate::spec::FaultSpec;
 
 impl Simulation<'_> {
-    pub(super) fn expect_arrival(&mut self, pool: usize) {
+    pub(crate) fn expect_arrival(&mut self, pool: usize) {
         let next = self
             .pools
             .get(pool)
@@ -18,7 +18,7 @@ impl Simulation<'_> {
         }
     }
 
-    pub(super) fn arrive(&mut self, now: f64, index: usize) {
+    pub(crate) fn arrive(&mut self, now: f64, index: usize) {
         let Some(pool) = self.pools.get_mut(index) else {
             return;
         };
@@ -32,7 +32,7 @@ impl Simulation<'_> {
     }
 
     /// Sends on what waits at the router, in order, as far as there is room.
-    pub(super) fn dispatch(&mut self, now: f64, index: usize) {
+    pub(crate) fn dispatch(&mut self, now: f64, index: usize) {
         while let Some((request, choice)) = self.next_dispatch(now, index) {
             let Some(pool) = self.pools.get_mut(index) else {
                 return;
@@ -95,7 +95,7 @@ impl Simulation<'_> {
         }
     }
 
-    pub(super) fn boundary(&mut self, now: f64, id: usize, version: u32) {
+    pub(crate) fn boundary(&mut self, now: f64, id: usize, version: u32) {
         let replica = self.fleet.replicas.get_mut(id);
         let Some(replica) =
             replica.filter(|replica| replica.version == version && replica.stage != Stage::Gone)
@@ -117,7 +117,7 @@ impl Simulation<'_> {
     }
 
     fn deliver(&mut self, now: f64, id: usize, output: Output) {
-        let Some(replica) = self.fleet.replicas.get(id) else {
+        let Some(replica) = self.fleet.replicas.get_mut(id) else {
             return;
         };
         let Some(pool) = self.pools.get_mut(replica.pool) else {
@@ -125,19 +125,24 @@ impl Simulation<'_> {
         };
         match output {
             Output::FirstToken { request } => {
-                if let Some(ttft) = pool.ledger.first_token(now, request) {
+                let Some(arrival) = pool.router.arrival(request) else {
+                    return;
+                };
+                if let Some(ttft) = pool.ledger.first_token(now, request, arrival) {
                     pool.reading.ttft.observe(ttft);
                 }
             }
             Output::Finished { request } => {
-                let Some((arrival, itl)) = pool.ledger.finish(now, request) else {
+                let Some(arrival) = pool.router.arrival(request) else {
                     return;
                 };
+                let itl = pool.ledger.finish(now, request, arrival);
                 pool.reading.finished += 1;
                 pool.reading.input_tokens += u64::from(arrival.input_tokens);
                 pool.reading.output_tokens += u64::from(arrival.output_tokens);
                 if let Some(itl) = itl {
                     pool.reading.itl.observe(itl);
+                    replica.engine.note_request_itl(itl);
                 }
             }
             Output::PromptDone { request, slot } => {
@@ -145,10 +150,8 @@ impl Simulation<'_> {
                     .router
                     .arrival(request)
                     .map_or(0, |arrival| arrival.input_tokens);
-                let per_token = self
-                    .fleet
-                    .variant_spec(replica)
-                    .map_or(0.0, |of| of.kv_transfer_seconds_per_token);
+                let variant = pool.spec.variants.get(replica.variant);
+                let per_token = variant.map_or(0.0, |of| of.kv_transfer_seconds_per_token);
                 let at = now + per_token * f64::from(tokens);
                 self.events.add(
                     at,
@@ -164,7 +167,7 @@ impl Simulation<'_> {
 
     /// A prompt's KV cache has left its prefill replica; where that died, the request has started
     /// again already.
-    pub(super) fn handed_over(&mut self, now: f64, id: usize, slot: u32, request: u32) {
+    pub(crate) fn handed_over(&mut self, now: f64, id: usize, slot: u32, request: u32) {
         let Some(replica) = self.fleet.replicas.get_mut(id) else {
             return;
         };
@@ -204,7 +207,7 @@ impl Simulation<'_> {
     }
 
     /// Replicas of a pool have come or gone.
-    pub(super) fn refresh(&mut self, now: f64, index: usize) {
+    pub(crate) fn refresh(&mut self, now: f64, index: usize) {
         let Some(pool) = self.pools.get_mut(index) else {
             return;
         };

@@ -1,0 +1,9 @@
+//! What the harness promises, on a control plane of its own.
+
+mod control_plane;
+mod emulator;
+mod fixtures;
+mod namespace;
+mod operator;
+mod prometheus;
+mod scenario;

@@ -1,0 +1,44 @@
+//! The harness's own HTTP client.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::certificates::Pair;
+
+/// A client that trusts one authority alone, and asks no proxy.
+pub(crate) fn client(authority_pem: &str) -> anyhow::Result<reqwest::Client> {
+    Ok(builder(authority_pem)?.build()?)
+}
+
+/// The same with a certificate of its own.
+pub(crate) fn client_with(authority_pem: &str, own: &Pair) -> anyhow::Result<reqwest::Client> {
+    let mut pem = fs_err::read(&own.certificate)?;
+    pem.extend(fs_err::read(&own.key)?);
+    let identity = reqwest::Identity::from_pem(&pem)?;
+    Ok(builder(authority_pem)?.identity(identity).build()?)
+}
+
+fn builder(authority_pem: &str) -> anyhow::Result<reqwest::ClientBuilder> {
+    use_ring();
+    let authority = reqwest::Certificate::from_pem(authority_pem.as_bytes())?;
+    Ok(reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .no_proxy()
+        .timeout(Duration::from_secs(10)))
+}
+
+/// The body of a successful answer.
+pub(crate) async fn get(client: &reqwest::Client, url: &str) -> anyhow::Result<String> {
+    let answer = client.get(url).send().await?;
+    let status = answer.status();
+    let body = answer.text().await.with_context(|| format!("GET {url}"))?;
+    ensure!(status.is_success(), "GET {url}: {status}: {body}");
+    Ok(body)
+}
+
+/// Makes ring the cryptography of this process: of the crates that share rustls none chooses.
+pub(crate) fn use_ring() {
+    // Fails only where one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,138 @@
+//! Trimtab itself: the binary of this workspace, built when it is not up to date, as a process that
+//! can be killed.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::sync::Mutex;
+
+use crate::ControlPlane;
+use crate::process::{Process, Program, Signal};
+use crate::scratch::Scratch;
+use crate::wait::{DEADLINE, wait_until};
+
+/// A running `trimtab`. Dropping it kills it.
+#[derive(Debug)]
+pub struct Operator {
+    process: Mutex<Process>,
+    /// After the process, so that it is gone when this is removed.
+    _scratch: Scratch,
+}
+
+impl Operator {
+    /// Starts `trimtab` with these arguments and variables. `KUBECONFIG` names the control plane's
+    /// administrator, unless `environment` has another.
+    ///
+    /// # Errors
+    /// Where the binary cannot be built or started.
+    pub async fn start(
+        plane: &ControlPlane,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let binary = tokio::task::spawn_blocking(binary).await??;
+        let scratch = Scratch::new("operator")?;
+        let log = scratch.path().join("trimtab.log");
+        let mut program = Program::new("trimtab", binary, log);
+        program.arguments = arguments.iter().map(OsString::from).collect();
+        let kubeconfig = ("KUBECONFIG".into(), plane.kubeconfig().into());
+        let given = environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        program.environment = [kubeconfig].into_iter().chain(given).collect();
+        Ok(Self {
+            process: Mutex::new(Process::start(program)?),
+            _scratch: scratch,
+        })
+    }
+
+    /// Kills it and waits until it is gone.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL).await
+    }
+
+    /// See [`ControlPlane::signal`].
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub async fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        self.process.lock().await.signal(signal).await
+    }
+
+    /// Starts it again, with the same arguments.
+    ///
+    /// # Errors
+    /// Where it still runs.
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        self.process.lock().await.restart()
+    }
+
+    pub async fn is_running(&self) -> bool {
+        self.process.lock().await.is_running()
+    }
+
+    /// For benchmarks that read what the kernel knows of it; `None` while it does not run.
+    pub async fn process_id(&self) -> Option<u32> {
+        self.process.lock().await.process_id()
+    }
+
+    /// The last lines of its log.
+    pub async fn log(&self, lines: usize) -> String {
+        self.process.lock().await.log_tail(lines)
+    }
+
+    /// Waits until its log has this text.
+    ///
+    /// # Errors
+    /// Where it does not in time; says how the log ends.
+    pub async fn wait_for_log(&self, text: &str) -> anyhow::Result<()> {
+        wait_until(&format!("the log has `{text}`"), DEADLINE, async || {
+            let log = self.log(usize::MAX).await;
+            ensure!(log.contains(text), "it ends:\n{}", self.log(20).await);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The binary, built once in this process; cargo knows whether there is anything to do. Blocks.
+fn binary() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    match built {
+        Ok(path) => Ok(path.clone()),
+        Err(message) => bail!("{message}"),
+    }
+}
+
+/// Builds into the directory and with the profile of the test that runs.
+fn build() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    // TARGET/PROFILE/deps/TEST
+    let profile = test.parent().and_then(Path::parent);
+    let profile = profile.context("a test outside of cargo's target directory")?;
+    let target = profile.parent().context("a profile without a target")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--package", "trimtab", "--locked", "--target-dir"])
+        .arg(target)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    if profile.file_name().is_some_and(|name| name == "release") {
+        command.arg("--release");
+    }
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "`cargo build --package trimtab` failed ({status})"
+    );
+    Ok(profile.join("trimtab"))
+}
