@@ -1,6 +1,7 @@
 //! What the harness promises, on a control plane of its own.
 
 mod control_plane;
+mod decisions;
 mod emulator;
 mod fixtures;
 mod namespace;

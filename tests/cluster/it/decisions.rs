@@ -1,0 +1,203 @@
+//! `trimtab run` on a living fleet: what it decides, what it shows, and what no fault may lower.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use kube::Api;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+use trimtab_cluster_tests::fixtures::crds::install_yaml;
+use trimtab_cluster_tests::wait::wait_until;
+use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
+
+use crate::scenario::Chat;
+
+/// Rates are over a minute, and orders over several of them.
+const DEADLINE: Duration = Duration::from_secs(150);
+/// Requests per second on the wall: more than a replica of the emulated fleet serves.
+const HEAVY: f64 = 600.0;
+const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
+
+/// Our own definition; applied again and again, it stays as it is.
+async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
+    for definition in trimtab_cluster::crd::definitions() {
+        install_yaml(plane, &serde_json::to_string(&definition)?).await?;
+    }
+    Ok(())
+}
+
+async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
+    let variant = json!({
+        "apiVersion": "llmd.ai/v1alpha1",
+        "kind": "VariantAutoscaling",
+        "metadata": {"name": "chat-h100"},
+        "spec": {
+            "scaleTargetRef": {"kind": "Deployment", "name": "chat-h100"},
+            "modelID": "Llama-3.1-8B",
+            "maxReplicas": 6,
+        },
+    });
+    namespace.apply_json(variant).await.map(|_| ())
+}
+
+/// An operator for this namespace alone.
+async fn operate(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+) -> anyhow::Result<Operator> {
+    let flags = [
+        format!("--prometheus-url={}", chat.prometheus.url()),
+        format!("--namespace={}", namespace.name()),
+        format!("--set=leaderElection.namespace={}", namespace.name()),
+    ];
+    let ca = format!("--set=prometheus.caFile={}", plane.authority().display());
+    let mut arguments = vec!["run"];
+    arguments.extend(flags.iter().map(String::as_str));
+    arguments.extend([
+        ca.as_str(),
+        "--interval=2s",
+        "--listen-metrics=0",
+        "--listen-health=0",
+        "--set=leaderElection.leaseDurationSeconds=6",
+        "--set=leaderElection.renewDeadlineSeconds=4",
+        "--set=leaderElection.retryPeriodSeconds=1",
+        "--set=checkpointIntervalSeconds=2",
+        "--set=objective.ttftSeconds=0.1",
+        "--set=objective.itlSeconds=0.005",
+    ]);
+    Operator::start(plane, &arguments, &[]).await
+}
+
+async fn status(namespace: &Namespace) -> anyhow::Result<Value> {
+    let api: Api<DynamicObject> = namespace.dynamic(VARIANT);
+    let variant = api.get("chat-h100").await?;
+    variant.data.get("status").cloned().context("no status yet")
+}
+
+fn desired(status: &Value) -> Option<u64> {
+    status
+        .pointer("/desiredOptimizedAlloc/numReplicas")?
+        .as_u64()
+}
+
+/// The reason of a condition.
+fn reason(status: &Value, kind: &str) -> Option<String> {
+    let conditions = status.get("conditions")?.as_array()?;
+    let mut of_kind = conditions.iter().filter(|told| told["type"] == kind);
+    Some(of_kind.next()?["reason"].as_str()?.to_owned())
+}
+
+async fn wait_for(
+    namespace: &Namespace,
+    what: &str,
+    holds: impl Fn(&Value) -> bool,
+) -> anyhow::Result<Value> {
+    wait_until(what, DEADLINE, async || {
+        let status = status(namespace).await?;
+        ensure!(holds(&status), "{status:#}");
+        Ok(status)
+    })
+    .await
+}
+
+/// A pool under more load than its one replica serves, and the count that is asked for it.
+async fn grown(namespace: &Namespace, chat: &Chat) -> anyhow::Result<u64> {
+    chat.emulator.set_rate(0, HEAVY);
+    let status = wait_for(namespace, "more replicas are asked for", |status| {
+        desired(status) > Some(1)
+    })
+    .await?;
+    Ok(desired(&status).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_pool_under_load_is_measured_and_decided_and_shown() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    install(plane).await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let _operator = operate(plane, namespace, &chat).await?;
+        let status = wait_for(namespace, "it is measured", |status| {
+            reason(status, "MetricsAvailable").as_deref() == Some("MetricsFound")
+        })
+        .await?;
+        assert_eq!(desired(&status), Some(1), "nothing arrives: {status:#}");
+        assert_eq!(status["currentReplicas"], json!(1));
+        assert_eq!(
+            reason(&status, "TargetResolved").as_deref(),
+            Some("TargetFound")
+        );
+        assert_eq!(
+            status["desiredOptimizedAlloc"]["accelerator"],
+            json!(crate::scenario::H100)
+        );
+        let asked = grown(namespace, &chat).await?;
+        assert!(asked <= 6, "{asked} are more than its maximum");
+        let arguments = ["get", "va", "--namespace", namespace.name()];
+        let table = plane.kubectl(&arguments).await?;
+        for word in ["CURRENT", "DESIRED", "REASON", "chat-h100", "MetricsFound"] {
+            assert!(table.contains(word), "{table}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    install(plane).await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let _operator = operate(plane, namespace, &chat).await?;
+        let asked = grown(namespace, &chat).await?;
+        chat.prometheus.kill().await?;
+        let status = wait_for(namespace, "it is shown", |status| {
+            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
+        })
+        .await?;
+        assert!(desired(&status) >= Some(asked), "{status:#}");
+        chat.emulator.set_rate(0, 0.1);
+        chat.prometheus.restart().await?;
+        let status = wait_for(namespace, "it is back", |status| {
+            reason(status, "MetricsAvailable").as_deref() == Some("MetricsFound")
+        })
+        .await?;
+        assert!(desired(&status) >= Some(1), "{status:#}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_standby_goes_on_where_a_killed_leader_was() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    install(plane).await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let leader = operate(plane, namespace, &chat).await?;
+        leader.wait_for_log("leading").await?;
+        let standby = operate(plane, namespace, &chat).await?;
+        standby.wait_for_log("the cluster is known").await?;
+        assert!(!standby.log(usize::MAX).await.contains("leading reign"));
+        let asked = grown(namespace, &chat).await?;
+        // Measurements end with the leader: the standby has only what was kept.
+        chat.prometheus.kill().await?;
+        leader.kill().await?;
+        standby.wait_for_log("leading").await?;
+        let status = wait_for(namespace, "the standby decides", |status| {
+            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
+        })
+        .await?;
+        assert!(
+            desired(&status) >= Some(asked),
+            "{asked} was asked for: {status:#}"
+        );
+        Ok(())
+    })
+    .await
+}
