@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use kube::Api;
-use kube::core::DynamicObject;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::crds::install_yaml;
+use trimtab_cluster_tests::fixtures::servers::ModelServer;
+use trimtab_cluster_tests::ports::free_port;
+use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 
@@ -46,6 +49,15 @@ async fn operate(
     namespace: &Namespace,
     chat: &Chat,
 ) -> anyhow::Result<Operator> {
+    operate_with(plane, namespace, chat, &["--listen-metrics=0"]).await
+}
+
+async fn operate_with(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+    more: &[&str],
+) -> anyhow::Result<Operator> {
     let flags = [
         format!("--prometheus-url={}", chat.prometheus.url()),
         format!("--namespace={}", namespace.name()),
@@ -57,7 +69,6 @@ async fn operate(
     arguments.extend([
         ca.as_str(),
         "--interval=2s",
-        "--listen-metrics=0",
         "--listen-health=0",
         "--set=leaderElection.leaseDurationSeconds=6",
         "--set=leaderElection.renewDeadlineSeconds=4",
@@ -66,6 +77,7 @@ async fn operate(
         "--set=objective.ttftSeconds=0.1",
         "--set=objective.itlSeconds=0.005",
     ]);
+    arguments.extend(more);
     Operator::start(plane, &arguments, &[]).await
 }
 
@@ -168,6 +180,100 @@ async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Resu
         .await?;
         assert!(desired(&status) >= Some(1), "{status:#}");
         Ok(())
+    })
+    .await
+}
+
+/// The number in a metric's line that has all these words.
+fn metric(text: &str, words: &[&str]) -> Option<f64> {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let line = lines.find(|line| words.iter().all(|word| line.contains(word)))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_state_that_was_damaged_lowers_nothing_and_is_set_aside() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    install(plane).await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let operator = operate(plane, namespace, &chat).await?;
+        let asked = grown(namespace, &chat).await?;
+        // A stop that is asked for keeps what is known.
+        operator.signal(Signal::TERM).await?;
+        let states: Api<ConfigMap> = namespace.api();
+        let kept = ListParams::default().labels("trimtab.dev/state=trimtab");
+        let kept = states.list(&kept).await?;
+        ensure!(!kept.items.is_empty(), "no state was kept");
+        for state in &kept {
+            let damage = json!({"data": {"sha256": "0000"}});
+            let name = state.metadata.name.as_deref().unwrap_or_default();
+            states
+                .patch(name, &PatchParams::default(), &Patch::Merge(damage))
+                .await?;
+        }
+        chat.prometheus.kill().await?;
+        operator.restart().await?;
+        let status = wait_for(namespace, "it decides without the state", |status| {
+            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
+        })
+        .await?;
+        assert!(
+            desired(&status) >= Some(asked),
+            "{asked} was asked for: {status:#}"
+        );
+        let aside = ListParams::default().labels("trimtab.dev/damaged-state=trimtab");
+        assert_eq!(states.list(&aside).await?.items.len(), kept.items.len());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_annotated_hpa_is_a_way_in_for_a_stateful_set() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        let server = ModelServer::new("set-h100", "Other").replicas(1);
+        server.create_stateful_set(namespace).await?;
+        for (name, kind) in [("chat-h100", "Deployment"), ("set-h100", "StatefulSet")] {
+            let hpa = json!({
+                "apiVersion": "autoscaling/v2",
+                "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": format!("{name}-hpa"), "annotations": {
+                    "llm-d.ai/managed": "true",
+                    "llm-d.ai/model-id": if name == "chat-h100" { "Llama-3.1-8B" } else { "Other" },
+                }},
+                "spec": {
+                    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": name},
+                    "minReplicas": 1,
+                    "maxReplicas": 5,
+                    "metrics": [{"type": "External", "external": {
+                        "metric": {"name": "wva_desired_replicas"},
+                        "target": {"type": "AverageValue", "averageValue": "1"},
+                    }}],
+                },
+            });
+            namespace.apply_json(hpa).await?;
+        }
+        let port = free_port()?;
+        let listen = format!("--listen-metrics=127.0.0.1:{port}");
+        let _operator = operate_with(plane, namespace, &chat, &[&listen]).await?;
+        chat.emulator.set_rate(0, HEAVY);
+        wait_until("both are decided, the busy one up", DEADLINE, async || {
+            let url = format!("http://127.0.0.1:{port}/metrics");
+            let text = reqwest::get(&url).await?.text().await?;
+            let of = |name: &str| {
+                let variant = format!("variant_name=\"{name}\"");
+                metric(&text, &["wva_desired_replicas{", &variant])
+            };
+            let (busy, idle) = (of("chat-h100"), of("set-h100"));
+            ensure!(busy > Some(1.0) && busy <= Some(5.0), "busy: {busy:?}");
+            ensure!(idle == Some(1.0), "idle: {idle:?}");
+            Ok(())
+        })
+        .await
     })
     .await
 }

@@ -10,7 +10,7 @@ mod http;
 mod kubeconfig;
 pub mod namespace;
 pub mod operator;
-mod ports;
+pub mod ports;
 pub mod process;
 pub mod prometheus;
 mod scratch;

@@ -14,7 +14,10 @@ const COUNT: u16 = 17_000;
 const ATTEMPTS: usize = 1000;
 
 /// A port that nobody listens on, and that was not given out before in this process.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> anyhow::Result<u16> {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..ATTEMPTS {
