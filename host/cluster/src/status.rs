@@ -194,17 +194,21 @@ fn optimization_ready(pool: &PoolDecision, metrics: &MetricsState, reason: &str)
     }
 }
 
-/// Why the count is what it is: the guard's last word, else the plan's.
+/// Why the count is what it is: what keeps it from being judged at all, else the guard's last word,
+/// else the plan's.
 fn reason(pool: &PoolDecision, decided: &VariantDecision) -> String {
-    let reason = match decided.steps.last() {
-        Some(step) => step.why.clone(),
-        None if decided.reason.is_empty() => pool
-            .conditions
-            .first()
-            .map_or_else(|| "held".to_owned(), |told| told.message.clone()),
-        None => decided.reason.clone(),
+    let told = |code: &&str| pool.conditions.iter().find(|told| told.reason == **code);
+    let unjudged = [condition::EVIDENCE_PARTIAL, condition::INSUFFICIENT_DATA];
+    let held = decided
+        .proposed
+        .is_none()
+        .then(|| unjudged.iter().find_map(told));
+    let reason = match (held.flatten(), decided.steps.last()) {
+        (Some(told), _) => &told.message,
+        (None, Some(step)) => &step.why,
+        (None, None) => &decided.reason,
     };
-    excerpt(&reason)
+    excerpt(if reason.is_empty() { "held" } else { reason })
 }
 
 fn excerpt(text: &str) -> String {

@@ -19,7 +19,7 @@ use crate::scenario::Chat;
 const DEADLINE: Duration = Duration::from_secs(150);
 /// Requests per second on the wall: more than a replica of the emulated fleet serves.
 const HEAVY: f64 = 600.0;
-const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
+pub(crate) const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
 
 /// Our own definition; applied again and again, it stays as it is.
 async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
+pub(crate) async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
     let variant = json!({
         "apiVersion": "llmd.ai/v1alpha1",
         "kind": "VariantAutoscaling",
@@ -44,7 +44,7 @@ async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
 }
 
 /// An operator for this namespace alone.
-async fn operate(
+pub(crate) async fn operate(
     plane: &ControlPlane,
     namespace: &Namespace,
     chat: &Chat,
@@ -87,20 +87,20 @@ async fn status(namespace: &Namespace) -> anyhow::Result<Value> {
     variant.data.get("status").cloned().context("no status yet")
 }
 
-fn desired(status: &Value) -> Option<u64> {
+pub(crate) fn desired(status: &Value) -> Option<u64> {
     status
         .pointer("/desiredOptimizedAlloc/numReplicas")?
         .as_u64()
 }
 
 /// The reason of a condition.
-fn reason(status: &Value, kind: &str) -> Option<String> {
+pub(crate) fn reason(status: &Value, kind: &str) -> Option<String> {
     let conditions = status.get("conditions")?.as_array()?;
     let mut of_kind = conditions.iter().filter(|told| told["type"] == kind);
     Some(of_kind.next()?["reason"].as_str()?.to_owned())
 }
 
-async fn wait_for(
+pub(crate) async fn wait_for(
     namespace: &Namespace,
     what: &str,
     holds: impl Fn(&Value) -> bool,
@@ -172,6 +172,11 @@ async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Resu
         })
         .await?;
         assert!(desired(&status) >= Some(asked), "{status:#}");
+        let why = wait_for(namespace, "why is shown", |status| {
+            let why = status["reason"].as_str().unwrap_or_default();
+            why.contains("complete measurements of 0 of 1 ready replicas")
+        });
+        why.await?;
         chat.emulator.set_rate(0, 0.1);
         chat.prometheus.restart().await?;
         let status = wait_for(namespace, "it is back", |status| {

@@ -8,3 +8,4 @@ mod namespace;
 mod operator;
 mod prometheus;
 mod scenario;
+mod wva;
