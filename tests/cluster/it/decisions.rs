@@ -22,7 +22,7 @@ const HEAVY: f64 = 600.0;
 pub(crate) const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
 
 /// Our own definition; applied again and again, it stays as it is.
-async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
+pub(crate) async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
     for definition in trimtab_cluster::crd::definitions() {
         install_yaml(plane, &serde_json::to_string(&definition)?).await?;
     }
@@ -114,7 +114,7 @@ pub(crate) async fn wait_for(
 }
 
 /// A pool under more load than its one replica serves, and the count that is asked for it.
-async fn grown(namespace: &Namespace, chat: &Chat) -> anyhow::Result<u64> {
+pub(crate) async fn grown(namespace: &Namespace, chat: &Chat) -> anyhow::Result<u64> {
     chat.emulator.set_rate(0, HEAVY);
     let status = wait_for(namespace, "more replicas are asked for", |status| {
         desired(status) > Some(1)

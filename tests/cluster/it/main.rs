@@ -3,6 +3,7 @@
 mod control_plane;
 mod decisions;
 mod emulator;
+mod faults;
 mod fixtures;
 mod namespace;
 mod operator;
