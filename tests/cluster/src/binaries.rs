@@ -22,7 +22,7 @@ const NEEDED: [&str; 9] = [
     "crds",
 ];
 
-/// A directory that has all of [`NEEDED`].
+/// A directory that has all of `NEEDED`.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     directory: PathBuf,
