@@ -94,7 +94,7 @@ pub(crate) fn desired(status: &Value) -> Option<u64> {
 }
 
 /// The reason of a condition.
-pub(crate) fn reason(status: &Value, kind: &str) -> Option<String> {
+fn reason(status: &Value, kind: &str) -> Option<String> {
     let conditions = status.get("conditions")?.as_array()?;
     let mut of_kind = conditions.iter().filter(|told| told["type"] == kind);
     Some(of_kind.next()?["reason"].as_str()?.to_owned())
@@ -111,6 +111,16 @@ pub(crate) async fn wait_for(
         Ok(status)
     })
     .await
+}
+
+/// Waits until a condition has a reason.
+pub(crate) async fn wait_for_reason(
+    namespace: &Namespace,
+    what: &str,
+    (kind, wanted): (&str, &str),
+) -> anyhow::Result<Value> {
+    let has = |status: &Value| reason(status, kind).as_deref() == Some(wanted);
+    wait_for(namespace, what, has).await
 }
 
 /// A pool under more load than its one replica serves, and the count that is asked for it.
@@ -131,9 +141,11 @@ async fn a_pool_under_load_is_measured_and_decided_and_shown() -> anyhow::Result
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
         let _operator = operate(plane, namespace, &chat).await?;
-        let status = wait_for(namespace, "it is measured", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("MetricsFound")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "it is measured",
+            ("MetricsAvailable", "MetricsFound"),
+        )
         .await?;
         assert_eq!(desired(&status), Some(1), "nothing arrives: {status:#}");
         assert_eq!(status["currentReplicas"], json!(1));
@@ -167,9 +179,11 @@ async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Resu
         let _operator = operate(plane, namespace, &chat).await?;
         let asked = grown(namespace, &chat).await?;
         chat.prometheus.kill().await?;
-        let status = wait_for(namespace, "it is shown", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "it is shown",
+            ("MetricsAvailable", "PrometheusError"),
+        )
         .await?;
         assert!(desired(&status) >= Some(asked), "{status:#}");
         let why = wait_for(namespace, "why is shown", |status| {
@@ -179,9 +193,11 @@ async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Resu
         why.await?;
         chat.emulator.set_rate(0, 0.1);
         chat.prometheus.restart().await?;
-        let status = wait_for(namespace, "it is back", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("MetricsFound")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "it is back",
+            ("MetricsAvailable", "MetricsFound"),
+        )
         .await?;
         assert!(desired(&status) >= Some(1), "{status:#}");
         Ok(())
@@ -220,9 +236,11 @@ async fn a_state_that_was_damaged_lowers_nothing_and_is_set_aside() -> anyhow::R
         }
         chat.prometheus.kill().await?;
         operator.restart().await?;
-        let status = wait_for(namespace, "it decides without the state", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "it decides without the state",
+            ("MetricsAvailable", "PrometheusError"),
+        )
         .await?;
         assert!(
             desired(&status) >= Some(asked),
@@ -300,9 +318,11 @@ async fn a_standby_goes_on_where_a_killed_leader_was() -> anyhow::Result<()> {
         chat.prometheus.kill().await?;
         leader.kill().await?;
         standby.wait_for_log("leading").await?;
-        let status = wait_for(namespace, "the standby decides", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("PrometheusError")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "the standby decides",
+            ("MetricsAvailable", "PrometheusError"),
+        )
         .await?;
         assert!(
             desired(&status) >= Some(asked),

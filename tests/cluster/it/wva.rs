@@ -6,7 +6,7 @@ use serde_json::json;
 use trimtab_cluster_tests::fixtures::crds::{Crd, install};
 use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
-use crate::decisions::{VARIANT, claim, desired, operate, reason, wait_for};
+use crate::decisions::{VARIANT, claim, desired, operate, wait_for_reason};
 use crate::scenario::Chat;
 
 #[tokio::test]
@@ -18,9 +18,11 @@ async fn wvas_schema_is_written_and_a_target_that_is_deleted_keeps_its_count() -
         let chat = Chat::start(&plane, namespace, 2, 10.0).await?;
         claim(namespace).await?;
         let operator = operate(&plane, namespace, &chat).await?;
-        let status = wait_for(namespace, "it is measured", |status| {
-            reason(status, "MetricsAvailable").as_deref() == Some("MetricsFound")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "it is measured",
+            ("MetricsAvailable", "MetricsFound"),
+        )
         .await?;
         assert_eq!(desired(&status), Some(2), "{status:#}");
         assert_eq!(status["actuation"]["applied"], json!(true));
@@ -30,9 +32,11 @@ async fn wvas_schema_is_written_and_a_target_that_is_deleted_keeps_its_count() -
         deployments
             .delete("chat-h100", &DeleteParams::default())
             .await?;
-        let status = wait_for(namespace, "the target is missed", |status| {
-            reason(status, "TargetResolved").as_deref() == Some("TargetNotFound")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "the target is missed",
+            ("TargetResolved", "TargetNotFound"),
+        )
         .await?;
         assert_eq!(desired(&status), Some(2), "{status:#}");
 
@@ -41,9 +45,11 @@ async fn wvas_schema_is_written_and_a_target_that_is_deleted_keeps_its_count() -
             .delete("chat-h100", &DeleteParams::default())
             .await?;
         claim(namespace).await?;
-        let status = wait_for(namespace, "the new object is told the same", |status| {
-            reason(status, "TargetResolved").as_deref() == Some("TargetNotFound")
-        })
+        let status = wait_for_reason(
+            namespace,
+            "the new object is told the same",
+            ("TargetResolved", "TargetNotFound"),
+        )
         .await?;
         assert_eq!(desired(&status), None, "{status:#}");
         assert!(operator.is_running().await);

@@ -10,6 +10,7 @@ use trimtab_cluster::view::View;
 use trimtab_core::decision::{PoolDecision, condition};
 use trimtab_core::fleet::{FleetPool, Measured};
 use trimtab_core::memory::Memory;
+use trimtab_core::policies::PoolPolicies;
 use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 use trimtab_observe::{Answers, Client as Prometheus, Measurer, Queries};
@@ -52,12 +53,13 @@ impl Cycle {
         let now_ms = now_ms();
         let mut watch = Stopwatch::start();
         let mut view = self.cluster.view();
-        let fleet = self.fleet(&mut view);
+        let (fleet, policies) = self.fleet(&mut view);
         let observed = watch.lap();
         let answers = self.prometheus.ask(&self.queries, now_ms).await;
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
         let measured_seconds = watch.lap();
-        let outcome = tokio::task::block_in_place(|| self.decide(&view, fleet, measured, now_ms));
+        let outcome =
+            tokio::task::block_in_place(|| self.decide(&view, fleet, measured, &policies, now_ms));
         let decided = watch.lap();
         log(&outcome.decisions);
         let (errors, api_requests) = self.write(&view, &outcome, now_ms).await;
@@ -83,17 +85,19 @@ impl Cycle {
         });
     }
 
-    /// The pools as they are to be measured, each with the operator's rules for it.
-    fn fleet(&self, view: &mut View) -> Vec<FleetPool> {
+    /// The pools as they are to be measured, each with the operator's rules for it, and beside them
+    /// the policies of each.
+    fn fleet(&mut self, view: &mut View) -> (Vec<FleetPool>, Vec<PoolPolicies>) {
         let pools = view.pools.iter_mut();
         pools
             .map(|pool| {
                 let settings = self.config.pool(&self.inherited, identity(&pool.fleet));
                 pool.fleet.pool.objective = settings.objective;
                 pool.fleet.rules = settings.rules;
-                pool.fleet.clone()
+                let policies = self.policies.of_pool(&settings.analyzer_settings);
+                (pool.fleet.clone(), policies)
             })
-            .collect()
+            .unzip()
     }
 
     fn decide(
@@ -101,6 +105,7 @@ impl Cycle {
         view: &View,
         fleet: Vec<FleetPool>,
         measured: Vec<Measured>,
+        policies: &[PoolPolicies],
         now_ms: u64,
     ) -> Outcome {
         let told = fleet
@@ -117,13 +122,6 @@ impl Cycle {
                     .reduce(f64::max),
             });
         let told = told.collect();
-        let policies: Vec<_> = fleet
-            .iter()
-            .map(|pool| {
-                let settings = self.config.pool(&self.inherited, identity(pool));
-                self.policies.of_pool(&settings.analyzer_settings)
-            })
-            .collect();
         let pools = fleet.into_iter().zip(measured);
         let limited = self.config.limit_to_inventory;
         let mut snapshot = Snapshot {
@@ -140,7 +138,7 @@ impl Cycle {
             variants.get(variant)?.recorded_replicas()
         };
         self.memory.settle(&mut snapshot, recorded);
-        let mut decisions = tick(&snapshot, &policies, &mut self.memory);
+        let mut decisions = tick(&snapshot, policies, &mut self.memory);
         if !limited {
             for decision in &mut decisions {
                 let conditions = &mut decision.conditions;
