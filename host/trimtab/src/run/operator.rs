@@ -13,7 +13,7 @@ use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::lease::Elector;
 use trimtab_cluster::status::Writer;
 use trimtab_core::memory::Memory;
-use trimtab_observe::{Client as Prometheus, Measurer, Queries, Windows};
+use trimtab_observe::{Client as Prometheus, Measurer, Queries};
 use trimtab_publish::Health;
 use trimtab_publish::http;
 use trimtab_publish::metrics::{Build, Outcome, Registry};
@@ -53,8 +53,8 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
     let policies = Policies::load(sandbox, &config.policies)?;
-    let windows = Windows::default();
-    let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus, windows)?)?;
+    let windows = wiring::windows(&config.prometheus);
+    let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus)?)?;
     let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         revision: None,

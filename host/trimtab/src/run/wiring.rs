@@ -46,9 +46,17 @@ impl Clients {
     }
 }
 
+/// Spans that are looked back over.
+pub(super) fn windows(configured: &Prometheus) -> Windows {
+    Windows {
+        short_seconds: configured.window_seconds.seconds() as u32,
+        long_seconds: configured.long_window_seconds.seconds() as u32,
+    }
+}
+
 /// # Errors
 /// No Prometheus is named.
-pub(super) fn prometheus(configured: &Prometheus, windows: Windows) -> Result<PrometheusConfig> {
+pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
     let Some(url) = configured.url.clone() else {
         bail!("prometheus.url is not set: --prometheus-url http://prometheus.monitoring.svc:9090");
     };
@@ -65,7 +73,7 @@ pub(super) fn prometheus(configured: &Prometheus, windows: Windows) -> Result<Pr
         insecure_skip_verify: configured.insecure_skip_verify,
         query_timeout_seconds: configured.timeout_seconds.seconds(),
         deadline_seconds: configured.timeout_seconds.seconds(),
-        windows,
+        windows: windows(configured),
         ..PrometheusConfig::default()
     })
 }

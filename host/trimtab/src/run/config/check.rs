@@ -60,6 +60,29 @@ impl Config {
             prometheus.timeout_seconds,
             0.1..=600.0,
         );
+        self.check_windows(found);
+    }
+
+    fn check_windows(&self, found: &mut Found) {
+        let (short, long) = (
+            self.prometheus.window_seconds,
+            self.prometheus.long_window_seconds,
+        );
+        for (key, window) in [
+            ("prometheus.windowSeconds", short),
+            ("prometheus.longWindowSeconds", long),
+        ] {
+            found.seconds(key, window, 2.0..=3600.0);
+            if window.seconds().fract() != 0.0 {
+                found.add(key, format!("{window} is not a whole number of seconds"));
+            }
+        }
+        if long < short {
+            found.add(
+                "prometheus.longWindowSeconds",
+                format!("{long} is less than prometheus.windowSeconds, {short}"),
+            );
+        }
     }
 
     fn check_clocks(&self, found: &mut Found) {

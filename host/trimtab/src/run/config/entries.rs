@@ -33,6 +33,11 @@ pub(crate) struct Prometheus {
     pub(crate) insecure_skip_verify: bool,
     /// How long one query may take.
     pub(crate) timeout_seconds: Seconds,
+    /// Over how long rates, maxima and latencies are taken; at least four scrapes should fall into
+    /// it.
+    pub(crate) window_seconds: Seconds,
+    /// Over how long token lengths and prefix hits are taken.
+    pub(crate) long_window_seconds: Seconds,
 }
 
 impl Default for Prometheus {
@@ -46,6 +51,8 @@ impl Default for Prometheus {
             headers: BTreeMap::new(),
             insecure_skip_verify: false,
             timeout_seconds: Seconds::new(10),
+            window_seconds: Seconds::new(60),
+            long_window_seconds: Seconds::new(300),
         }
     }
 }

@@ -96,6 +96,8 @@ pub(super) const KEYS: &[Key] = &[
         &["PROMETHEUS_TLS_INSECURE_SKIP_VERIFY"],
     ),
     key("prometheus.timeoutSeconds", Kind::Duration),
+    key("prometheus.windowSeconds", Kind::Duration),
+    key("prometheus.longWindowSeconds", Kind::Duration),
     of_wva("intervalSeconds", Kind::Duration, &["GLOBAL_OPT_INTERVAL"]),
     key("tickTimeoutSeconds", Kind::Duration),
     key("maxMetricsAgeSeconds", Kind::Duration),

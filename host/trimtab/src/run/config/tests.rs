@@ -192,6 +192,32 @@ fn a_cycle_may_not_take_so_long_that_the_loop_is_taken_for_dead() {
 }
 
 #[test]
+fn windows_are_whole_seconds_and_the_long_one_is_not_the_shorter() {
+    let windows = |text: &str| {
+        let text = format!("prometheus: {{url: 'http://p:9090', {text}}}");
+        Config::load(&Sources {
+            file: Some(("config.yaml", &text)),
+            ..Sources::default()
+        })
+    };
+    assert!(windows("windowSeconds: 2m, longWindowSeconds: 10m").is_ok());
+    for (text, part) in [
+        (
+            "windowSeconds: 2.5",
+            "prometheus.windowSeconds: 2.5s is not a whole",
+        ),
+        ("windowSeconds: 1", "prometheus.windowSeconds: 1s cannot be"),
+        (
+            "windowSeconds: 10m",
+            "prometheus.longWindowSeconds: 300s is less than prometheus.windowSeconds, 600s",
+        ),
+    ] {
+        let error = windows(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn a_client_certificate_and_its_key_come_together() {
     let error = environment(&[("PROMETHEUS_CLIENT_CERT_PATH", "/c.pem")]).unwrap_err();
     assert!(
