@@ -10,8 +10,8 @@ mod timing;
 
 use std::collections::BTreeMap;
 
-use trimtab_contract::{Accelerator, Objective, Pool, Variant};
-use trimtab_core::fleet::{FleetPool, UNMEASURED};
+use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
+use trimtab_core::fleet::FleetPool;
 use trimtab_core::snapshot::PoolRules;
 
 use self::grouping::{Place, groups};
@@ -238,7 +238,7 @@ impl Index {
                 namespace: namespace.clone(),
                 model: place.model.clone(),
                 objective: NO_OBJECTIVE,
-                workload: UNMEASURED,
+                workload: Workload::UNMEASURED,
                 variants: Vec::with_capacity(members.len()),
             },
             picker: place.picker.clone(),

@@ -5,3 +5,19 @@
 //! missing measurement.
 
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
+
+impl Workload {
+    /// A workload of which nothing is known.
+    pub const UNMEASURED: Self = Self {
+        request_rate: None,
+        input_tokens: None,
+        output_tokens: None,
+        prefix_hit_ratio: None,
+        queued_requests: None,
+        queued_bytes: None,
+        ttft_mean: None,
+        ttft_at_percentile: None,
+        itl_mean: None,
+        itl_at_percentile: None,
+    };
+}

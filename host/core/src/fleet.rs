@@ -88,17 +88,3 @@ impl FleetPool {
         }
     }
 }
-
-/// A workload of which nothing is known.
-pub const UNMEASURED: Workload = Workload {
-    request_rate: None,
-    input_tokens: None,
-    output_tokens: None,
-    prefix_hit_ratio: None,
-    queued_requests: None,
-    queued_bytes: None,
-    ttft_mean: None,
-    ttft_at_percentile: None,
-    itl_mean: None,
-    itl_at_percentile: None,
-};

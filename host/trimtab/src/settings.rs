@@ -5,8 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
-use trimtab_contract::{Context, Descriptor, Limits, Objective, Pool, Refusal};
-use trimtab_core::fleet::UNMEASURED;
+use trimtab_contract::{Context, Descriptor, Limits, Objective, Pool, Refusal, Workload};
 use trimtab_core::policies::{Analyzer, CallError, Optimizer};
 use trimtab_sim::excerpt;
 use trimtab_sim::run::START_MS;
@@ -99,7 +98,7 @@ pub(crate) fn try_analyzer(
             percentile: 0.99,
             priority: 1,
         },
-        workload: UNMEASURED,
+        workload: Workload::UNMEASURED,
         variants: Vec::new(),
     };
     let answer = policy.analyze(&context(settings), &pool, &[], &[]);

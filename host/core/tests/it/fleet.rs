@@ -85,15 +85,8 @@ pub(crate) fn pool(name: &str, variants: Vec<Variant>) -> PoolSnapshot {
 fn workload() -> Workload {
     Workload {
         request_rate: Some(1.0),
-        input_tokens: None,
-        output_tokens: None,
-        prefix_hit_ratio: None,
         queued_requests: Some(0.0),
-        queued_bytes: None,
-        ttft_mean: None,
-        ttft_at_percentile: None,
-        itl_mean: None,
-        itl_at_percentile: None,
+        ..Workload::UNMEASURED
     }
 }
 

@@ -9,10 +9,8 @@ mod latency;
 mod replicas;
 
 use serde_json::{Value, json};
-use trimtab_contract::{Objective, Pool, Role, Variant};
-use trimtab_core::fleet::{
-    FleetPod, FleetPool, FleetReplica, Measured, MetricsState, Picker, UNMEASURED,
-};
+use trimtab_contract::{Objective, Pool, Role, Variant, Workload};
+use trimtab_core::fleet::{FleetPod, FleetPool, FleetReplica, Measured, MetricsState, Picker};
 use trimtab_core::snapshot::PoolRules;
 
 use super::Measurer;
@@ -124,7 +122,7 @@ fn pool_in(namespace: &str, name: &str, pods: &[&str]) -> FleetPool {
                 percentile: 0.9,
                 priority: 1,
             },
-            workload: UNMEASURED,
+            workload: Workload::UNMEASURED,
             variants: vec![variant(Role::Both)],
         },
         picker: None,

@@ -38,7 +38,7 @@ pub(crate) fn pool(model: &str) -> Fixture {
                 percentile: 0.99,
                 priority: 1,
             },
-            workload: nothing_measured(),
+            workload: Workload::UNMEASURED,
             variants: Vec::new(),
         },
         replicas: Vec::new(),
@@ -47,21 +47,6 @@ pub(crate) fn pool(model: &str) -> Fixture {
         state: Vec::new(),
         now: START_MS,
         period: 15.0,
-    }
-}
-
-pub(crate) fn nothing_measured() -> Workload {
-    Workload {
-        request_rate: None,
-        input_tokens: None,
-        output_tokens: None,
-        prefix_hit_ratio: None,
-        queued_requests: None,
-        queued_bytes: None,
-        ttft_mean: None,
-        ttft_at_percentile: None,
-        itl_mean: None,
-        itl_at_percentile: None,
     }
 }
 

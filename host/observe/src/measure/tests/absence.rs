@@ -175,7 +175,7 @@ fn a_pool_that_serves_nothing_yet_has_no_measurements() {
         measured.metrics,
         MetricsState::Missing("no replica serves yet".to_owned())
     );
-    assert_eq!(measured.workload, UNMEASURED);
+    assert_eq!(measured.workload, Workload::UNMEASURED);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn measurements_grow_old_while_prometheus_is_down() {
     };
     assert!(why.contains("connection refused"), "{why}");
     assert_eq!(measured.replicas[0].metrics_age, 120.0);
-    assert_eq!(measured.workload, UNMEASURED);
+    assert_eq!(measured.workload, Workload::UNMEASURED);
     assert_eq!(measured.idle_seconds, None);
 }
 
