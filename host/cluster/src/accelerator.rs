@@ -35,7 +35,7 @@ impl<'a> Accelerators<'a> {
             claiming |= !target.claim_templates.is_empty();
         }
         let devices = || {
-            let known = device::devices(index.slices.values()).into_values();
+            let known = device::devices(index.slices.values()).known.into_values();
             let whole = known.filter(|device| device.card.is_none());
             only(whole.map(|device| device.accelerator).collect())
         };

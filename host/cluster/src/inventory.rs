@@ -11,58 +11,91 @@ use crate::gpus;
 use crate::index::device;
 use crate::index::{Index, node::Node};
 
+/// Accelerators of one name on one node.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    /// Given out by a device plugin.
+    allocatable: u32,
+    /// Given out by claims.
+    devices: u32,
+    used: u32,
+}
+
+/// By node, empty where there is none, and name.
+type ByNode<'a> = BTreeMap<(&'a str, String), Counted>;
+
 impl Index {
-    /// Accelerators of ready, schedulable nodes; in the order of their names.
-    pub(crate) fn inventory(&self) -> Vec<Accelerator> {
-        let mut counts: BTreeMap<String, (u32, u32)> = BTreeMap::new();
-        for node in self.usable_nodes() {
+    /// Accelerators of ready, schedulable nodes; in the order of their names. `None` where a driver
+    /// has not told of all devices of such a node yet.
+    pub(crate) fn inventory(&self) -> Option<Vec<Accelerator>> {
+        let mut counts = ByNode::new();
+        self.count_allocatable(&mut counts);
+        self.count_pods(&mut counts);
+        self.count_devices(&mut counts)?;
+        let mut sums: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+        for ((_, name), counted) in counts {
+            // A plugin and a driver on one node give out the same cards.
+            let here = counted.allocatable.max(counted.devices);
+            let (total, available) = sums.entry(name).or_default();
+            *total = total.saturating_add(here);
+            *available = available.saturating_add(here.saturating_sub(counted.used));
+        }
+        let sums = sums.into_iter();
+        let accelerators = sums.map(|(name, (total, available))| Accelerator {
+            name,
+            total,
+            available,
+            quota: None,
+        });
+        Some(accelerators.collect())
+    }
+
+    fn usable_node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name).filter(|node| node.usable)
+    }
+
+    fn count_allocatable<'a>(&'a self, counts: &mut ByNode<'a>) {
+        for (name, node) in self.nodes.iter().filter(|(_, node)| node.usable) {
             for (resource, count) in &node.allocatable {
-                let (total, _) = counts
-                    .entry(gpus::name(&node.labels, resource))
-                    .or_default();
-                *total = total.saturating_add(*count);
+                let key = (name.as_str(), gpus::name(&node.labels, resource));
+                let counted = counts.entry(key).or_default();
+                counted.allocatable = counted.allocatable.saturating_add(*count);
             }
         }
+    }
+
+    fn count_pods<'a>(&'a self, counts: &mut ByNode<'a>) {
         for pod in self.pods.values().flat_map(BTreeMap::values) {
-            let node = pod.node.as_ref().filter(|_| pod.holds_gpus);
-            let Some(node) = node.and_then(|name| self.nodes.get(name)) else {
+            let name = pod.node.as_deref().filter(|_| pod.holds_gpus);
+            let Some((name, node)) = name.and_then(|name| Some((name, self.usable_node(name)?)))
+            else {
                 continue;
             };
-            if !node.usable {
-                continue;
-            }
-            for (resource, count) in &pod.gpus {
-                let (_, used) = counts
-                    .entry(gpus::name(&node.labels, resource))
-                    .or_default();
-                *used = used.saturating_add(*count);
+            // What no plugin gives out, a pod has by a claim, which is counted by itself.
+            let given_out = |resource: &String| node.allocatable.contains_key(resource);
+            for (resource, count) in pod.gpus.iter().filter(|(of, _)| given_out(of)) {
+                let key = (name, gpus::name(&node.labels, resource));
+                let counted = counts.entry(key).or_default();
+                counted.used = counted.used.saturating_add(*count);
             }
         }
-        self.count_devices(&mut counts);
-        counts
-            .into_iter()
-            .map(|(name, (total, used))| Accelerator {
-                name,
-                total,
-                available: total.saturating_sub(used),
-                quota: None,
-            })
-            .collect()
     }
 
-    fn usable_nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values().filter(|node| node.usable)
-    }
-
-    fn count_devices(&self, counts: &mut BTreeMap<String, (u32, u32)>) {
-        let mut known = device::devices(self.slices.values());
-        known.retain(|_, device| {
-            let node = device.node.as_ref();
-            node.is_none_or(|name| self.nodes.get(name).is_some_and(|node| node.usable))
-        });
+    fn count_devices<'a>(&'a self, counts: &mut ByNode<'a>) -> Option<()> {
+        let usable = |node: Option<&str>| node.is_none_or(|name| self.usable_node(name).is_some());
+        let devices = device::devices(self.slices.values());
+        if devices.untold.iter().any(|node| usable(*node)) {
+            return None;
+        }
+        let mut known = devices.known;
+        known.retain(|_, device| usable(device.node));
+        let key = |device: &device::Known<'a>| {
+            let node = device.node.unwrap_or_default();
+            (node, device.accelerator.clone())
+        };
         for device in known.values().filter(|device| device.card.is_none()) {
-            let (total, _) = counts.entry(device.accelerator.clone()).or_default();
-            *total = total.saturating_add(1);
+            let counted = counts.entry(key(device)).or_default();
+            counted.devices = counted.devices.saturating_add(1);
         }
         // Several claims may share a device, or hold partitions of one card.
         let held = self.held.values().flatten();
@@ -71,8 +104,9 @@ impl Index {
             .map(|(key, device)| device.card.as_ref().unwrap_or(key))
             .collect();
         for device in held.into_iter().filter_map(|key| known.get(key)) {
-            let (_, used) = counts.entry(device.accelerator.clone()).or_default();
-            *used = used.saturating_add(1);
+            let counted = counts.entry(key(device)).or_default();
+            counted.used = counted.used.saturating_add(1);
         }
+        Some(())
     }
 }

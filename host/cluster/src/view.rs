@@ -139,7 +139,7 @@ impl Index {
         View {
             pools,
             refused,
-            inventory: sees_all_gpus.then(|| self.inventory()),
+            inventory: sees_all_gpus.then(|| self.inventory()).flatten(),
         }
     }
 

@@ -166,6 +166,11 @@ fn device_claims_are_for_the_one_kind_of_devices_that_there_is() {
         slice("s1", "n1", &[device("gpu-0", "NVIDIA H100 80GB HBM3")]),
     ];
     assert_eq!(accelerator(claiming.clone(), &objects), H100);
+    // While a driver tells of its devices anew they are still of their kind.
+    let told = objects[1].clone();
+    objects[1] = told.clone().with("/spec/pool/resourceSliceCount", 2);
+    assert_eq!(accelerator(claiming.clone(), &objects), H100);
+    objects[1] = told;
     objects.push(slice("s2", "n2", &[device("gpu-0", "NVIDIA L4")]));
     assert_eq!(accelerator(claiming, &objects), "unresolved");
 }

@@ -18,11 +18,19 @@ pub(crate) struct Slice {
 /// A device as claims name it: driver, pool, device.
 pub(crate) type DeviceKey = (String, String, String);
 
+/// Devices as far as drivers have told of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Devices<'a> {
+    pub(crate) known: BTreeMap<DeviceKey, Known<'a>>,
+    /// Nodes of pools of which some slices are not there yet; `None` for a pool of no node.
+    pub(crate) untold: Vec<Option<&'a str>>,
+}
+
 /// What is known of a device.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     pub(crate) accelerator: String,
-    pub(crate) node: Option<String>,
+    pub(crate) node: Option<&'a str>,
     /// The card that it is cut from, where that is known too: then it does not count by itself.
     pub(crate) card: Option<DeviceKey>,
 }
@@ -47,11 +55,8 @@ fn is_accelerator(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Devices of all complete pools. Of a pool only the newest generation counts, and only once all
-/// of its slices are there.
-pub(crate) fn devices<'a>(
-    slices: impl Iterator<Item = &'a Slice> + Clone,
-) -> BTreeMap<DeviceKey, Known> {
+/// Of a pool only the newest generation counts.
+pub(crate) fn devices<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> Devices<'a> {
     let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for slice in slices.clone() {
         let generation = newest
@@ -66,11 +71,12 @@ pub(crate) fn devices<'a>(
             pools.entry(key).or_default().push(slice);
         }
     }
-    let mut known = BTreeMap::new();
+    let mut devices = Devices::default();
     for ((driver, pool), slices) in pools {
         let complete = |slice: &&Slice| slice.pool.resource_slice_count <= slices.len() as i64;
         if !slices.iter().all(complete) {
-            continue;
+            let nodes = slices.iter().map(|slice| slice.node.as_deref());
+            devices.untold.extend(nodes);
         }
         let key = |device: &Device| (driver.to_owned(), pool.to_owned(), device.name.clone());
         let all = slices.iter().flat_map(|slice| &slice.devices);
@@ -82,14 +88,14 @@ pub(crate) fn devices<'a>(
                 let card = text(device, "parentUUID").and_then(|uuid| cards.get(uuid));
                 let of = Known {
                     accelerator: accelerator(driver, device),
-                    node: slice.node.clone(),
+                    node: slice.node.as_deref(),
                     card: card.map(|card| key(card)),
                 };
-                known.insert(key(device), of);
+                devices.known.insert(key(device), of);
             }
         }
     }
-    known
+    devices
 }
 
 /// The product as node labels spell it: without spaces.

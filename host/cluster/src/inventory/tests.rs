@@ -221,7 +221,7 @@ fn devices_are_counted_by_product_as_node_labels_spell_it() {
 }
 
 #[test]
-fn only_the_newest_generation_of_a_pool_counts_and_only_when_complete() {
+fn only_the_newest_generation_of_a_pool_counts_and_until_it_is_told_nothing_is_known() {
     let part = |name: &str, generation: i64, of: i64, devices: &[&str]| {
         slice(name, "n", &cards(devices))
             .with("/spec/pool/generation", generation)
@@ -230,14 +230,61 @@ fn only_the_newest_generation_of_a_pool_counts_and_only_when_complete() {
     let old = part("old", 1, 1, &["gpu-0", "gpu-1", "gpu-2"]);
     let new = [part("a", 2, 2, &["gpu-0"]), part("b", 2, 2, &["gpu-1"])];
     let of = |slices: &[&Value]| {
-        let mut objects = vec![bare_node("n")];
+        let mut objects = vec![bare_node("n"), node("m", H100, 8)];
         objects.extend(slices.iter().map(|slice| (*slice).clone()));
-        gpus(&objects)
+        let seen = view_of(&objects);
+        seen.inventory.is_some().then(|| gpus(&objects))
     };
-    assert_eq!(of(&[&old]), counts(&[(A100, 3, 3)]));
-    assert_eq!(of(&[&old, &new[0]]), []);
-    assert_eq!(of(&[&old, &new[0], &new[1]]), counts(&[(A100, 2, 2)]));
-    assert_eq!(of(&[&new[0], &new[1]]), counts(&[(A100, 2, 2)]));
+    let with = |devices| Some(counts(&[(A100, devices, devices), (H100, 8, 8)]));
+    assert_eq!(of(&[&old]), with(3));
+    assert_eq!(of(&[&old, &new[0]]), None);
+    assert_eq!(of(&[&old, &new[0], &new[1]]), with(2));
+    assert_eq!(of(&[&new[0], &new[1]]), with(2));
+}
+
+#[test]
+fn what_a_driver_does_not_tell_of_a_node_that_takes_no_pods_is_no_matter() {
+    let half = slice("s", "down", &cards(&["gpu-0"])).with("/spec/pool/resourceSliceCount", 2);
+    let down = bare_node("down").with("/spec/unschedulable", true);
+    let objects = [down, node("n", H100, 8), half];
+    assert!(view_of(&objects).inventory.is_some());
+    assert_eq!(gpus(&objects), counts(&[(H100, 8, 8)]));
+}
+
+#[test]
+fn a_node_with_a_device_plugin_and_a_driver_counts_its_cards_once() {
+    let objects = [
+        node("n", A100, 2),
+        node("m", A100, 1),
+        slice("s", "n", &cards(&["gpu-0", "gpu-1"])),
+        device_claim("x/c", "n", &["gpu-1"]),
+        holding(pod("x/p"), "n", "nvidia.com/gpu", 1),
+    ];
+    assert_eq!(gpus(&objects), counts(&[(A100, 3, 1)]));
+}
+
+#[test]
+fn a_pod_that_has_its_cards_by_a_claim_holds_them_once() {
+    // As where a device class stands for an extended resource.
+    let objects = [
+        bare_node("n"),
+        slice("s", "n", &cards(&["gpu-0", "gpu-1"])),
+        device_claim("x/c", "n", &["gpu-1"]),
+        holding(pod("x/p"), "n", "nvidia.com/gpu", 1),
+    ];
+    assert_eq!(gpus(&objects), counts(&[(A100, 2, 1)]));
+}
+
+#[test]
+fn a_node_that_has_lost_its_cards_takes_none_from_others() {
+    let objects = [
+        node("n", H100, 0),
+        node("short", H100, 2),
+        node("m", H100, 8),
+        holding(pod("x/p"), "n", "nvidia.com/gpu", 8),
+        holding(pod("x/q"), "short", "nvidia.com/gpu", 4),
+    ];
+    assert_eq!(gpus(&objects), counts(&[(H100, 10, 8)]));
 }
 
 #[test]
