@@ -103,11 +103,8 @@ impl Cluster {
         self.kinds().clone()
     }
 
-    /// GPUs are known where every node and every pod is.
     fn sees_all_gpus(&self) -> bool {
-        let kinds = self.kinds();
-        let synced = |kind: &str| kinds.get(kind).is_some_and(|state| state.synced);
-        self.namespaces.is_empty() && synced("Node") && synced("Pod")
+        self.namespaces.is_empty() && shows_all_gpus(&self.kinds())
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -170,5 +167,53 @@ impl Cluster {
         claims
             .filter(|(group, kind, _)| !watched.contains(&(group.clone(), kind.clone())))
             .collect()
+    }
+}
+
+/// GPUs are known where every node and every pod is, and devices with the claims on them, unless
+/// the cluster has no such kinds.
+fn shows_all_gpus(kinds: &BTreeMap<String, KindState>) -> bool {
+    let of = |kind: &str, settled: fn(&KindState) -> bool| kinds.get(kind).is_some_and(settled);
+    ["Node", "Pod"]
+        .iter()
+        .all(|kind| of(kind, |state| state.synced))
+        && ["ResourceSlice", "ResourceClaim"]
+            .iter()
+            .all(|kind| of(kind, |state| state.synced || state.absent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORBIDDEN: &str = "forbidden";
+
+    fn kinds(states: [(&str, &str); 4]) -> BTreeMap<String, KindState> {
+        let state = |state: &str| KindState {
+            synced: state == "synced",
+            absent: state == "absent",
+            error: (state == FORBIDDEN).then(|| "403".to_owned()),
+        };
+        states.map(|(kind, of)| (kind.to_owned(), state(of))).into()
+    }
+
+    #[test]
+    fn gpus_are_known_only_where_all_that_says_something_of_them_is() {
+        // Situation 2.
+        let with = |node, pod, slice, claim| {
+            shows_all_gpus(&kinds([
+                ("Node", node),
+                ("Pod", pod),
+                ("ResourceSlice", slice),
+                ("ResourceClaim", claim),
+            ]))
+        };
+        assert!(with("synced", "synced", "synced", "synced"));
+        assert!(with("synced", "synced", "absent", "absent"));
+        assert!(!with(FORBIDDEN, "synced", "absent", "absent"));
+        assert!(!with("synced", FORBIDDEN, "absent", "absent"));
+        assert!(!with("synced", "synced", FORBIDDEN, "absent"));
+        assert!(!with("synced", "synced", "synced", FORBIDDEN));
+        assert!(!shows_all_gpus(&BTreeMap::new()));
     }
 }

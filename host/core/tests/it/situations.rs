@@ -23,6 +23,19 @@ fn a_forbidden_node_list_does_not_stop_growth() {
 }
 
 #[test]
+fn where_there_are_no_gpus_at_all_nothing_grows_whatever_it_would_run_on() {
+    for accelerator in ["H100", "unresolved"] {
+        let mut of = variant("v", 2);
+        of.accelerator = accelerator.into();
+        let mut seen = snapshot(vec![pool("a", vec![of])]);
+        for inventory in [vec![], vec![gpus("H100", 0, 0)]] {
+            seen.inventory = Some(inventory);
+            assert_eq!(desired(&decide(&seen, |_, _| 5)), [[2]], "{accelerator}");
+        }
+    }
+}
+
+#[test]
 fn a_number_that_is_none_holds_the_pool() {
     for nonsense in [f64::NAN, f64::INFINITY, -1.0] {
         let seen = snapshot(vec![pool("a", vec![variant("v", 3)])]);

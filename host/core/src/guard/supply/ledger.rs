@@ -58,7 +58,7 @@ enum GpuNeed<'a> {
         accelerator: &'a str,
         gpus: u64,
     },
-    /// No accelerator is known, and quotas are set.
+    /// No accelerator is known, and quotas are set or there are no GPUs at all.
     Refused,
 }
 
@@ -115,8 +115,8 @@ impl<'a> Ledger<'a> {
     pub(super) fn price(&self, variant: &'a Variant) -> Price<'a> {
         let gpus = match (&self.gpus, variant.gpus_per_replica) {
             (None, _) | (_, 0) => GpuNeed::Unlimited,
-            (Some(_), _) if variant.accelerator == UNRESOLVED => {
-                if self.quotas {
+            (Some(all), _) if variant.accelerator == UNRESOLVED => {
+                if self.quotas || all.values().all(|gpus| gpus.total == 0) {
                     GpuNeed::Refused
                 } else {
                     GpuNeed::Unlimited
@@ -197,8 +197,11 @@ impl<'a> Ledger<'a> {
 
     pub(super) fn explain(&self, shortage: Shortage, variant: &Variant) -> String {
         match shortage {
-            Shortage::Gpus if variant.accelerator == UNRESOLVED => {
+            Shortage::Gpus if variant.accelerator == UNRESOLVED && self.quotas => {
                 "its accelerator is not known, and quotas are set".to_owned()
+            }
+            Shortage::Gpus if variant.accelerator == UNRESOLVED => {
+                "there are no GPUs of any kind".to_owned()
             }
             Shortage::Gpus => {
                 let (accelerator, each) = (&variant.accelerator, variant.gpus_per_replica);
