@@ -29,8 +29,11 @@ pub struct Told {
 /// Decides what is news. What goes on is remembered, so that it is told once.
 #[derive(Debug, Default)]
 pub struct News {
-    going_on: BTreeSet<(Claimant, String)>,
+    going_on: BTreeSet<(Claimant, String, String)>,
 }
+
+/// What is wrong with an object itself; an object may have several such.
+const INVALID: &str = "InvalidConfiguration";
 
 impl News {
     /// What changed in this tick. `pools` and `decisions` stand side by side.
@@ -57,9 +60,7 @@ impl News {
                     wrong.push(told(true, "Unschedulable", note));
                 }
                 let warnings = of.warnings.iter();
-                wrong.extend(
-                    warnings.map(|warning| told(true, "InvalidConfiguration", warning.clone())),
-                );
+                wrong.extend(warnings.map(|warning| told(true, INVALID, warning.clone())));
             }
             // What holds for the pool is told on its first variant.
             if let Some(of) = view.variants.first() {
@@ -80,7 +81,7 @@ impl News {
                 reason: match refused.why {
                     Why::TargetNotFound => "TargetNotFound",
                     Why::Conflict => "TargetConflict",
-                    Why::Invalid => "InvalidConfiguration",
+                    Why::Invalid => INVALID,
                 }
                 .to_owned(),
                 note: refused.message.clone(),
@@ -88,7 +89,10 @@ impl News {
         }));
         let mut going_on = BTreeSet::new();
         for told in wrong {
-            let key = (told.claimant.clone(), told.reason.clone());
+            // Other notes carry figures that change all the time.
+            let note = Some(&told.note).filter(|_| told.reason == INVALID);
+            let note = note.cloned().unwrap_or_default();
+            let key = (told.claimant.clone(), told.reason.clone(), note);
             if going_on.insert(key.clone()) && !self.going_on.contains(&key) {
                 scaled.push(told);
             }
@@ -171,4 +175,58 @@ fn excerpt(note: &str) -> String {
         .rev()
         .find(|end| note.is_char_boundary(*end));
     note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::testing::*;
+    use trimtab_core::decision::{Call, Planned};
+    use trimtab_core::snapshot::Mode;
+
+    #[test]
+    fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {
+        let silence = Call {
+            answered_by: None,
+            refusal: None,
+            faults: Vec::new(),
+        };
+        let decision = PoolDecision {
+            now_ms: 0,
+            namespace: "a".to_owned(),
+            pool: "model:m".to_owned(),
+            mode: Mode::Enforce,
+            analyses: Vec::new(),
+            plan: Planned {
+                call: silence,
+                notes: Vec::new(),
+            },
+            variants: vec![VariantDecision {
+                variant: "v".to_owned(),
+                accelerator: "H100".to_owned(),
+                role: trimtab_contract::Role::Both,
+                current: 1,
+                previous: 1,
+                proposed: None,
+                desired: 1,
+                published: true,
+                reason: String::new(),
+                steps: Vec::new(),
+            }],
+            conditions: Vec::new(),
+        };
+        let mut view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
+        let mut news = News::default();
+        let mut told = |warnings: &[&str]| -> Vec<String> {
+            let pool = &mut view.pools[0];
+            let warnings = warnings.iter().map(|warning| (*warning).to_owned());
+            pool.variants[0].warnings = warnings.collect();
+            let told = news.of_tick([(&*pool, &decision)].into_iter(), &[]);
+            told.into_iter().map(|told| told.note).collect()
+        };
+        assert_eq!(told(&["a cost"]), ["a cost"]);
+        assert_eq!(told(&["a cost", "a role"]), ["a role"]);
+        assert_eq!(told(&["a role"]), [] as [String; 0]);
+        assert_eq!(told(&["a role", "a cost"]), ["a cost"]);
+    }
 }

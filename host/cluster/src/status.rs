@@ -31,6 +31,9 @@ const BURST_SECONDS: f64 = 10.0;
 /// Writes under way at a time.
 const AT_A_TIME: usize = 8;
 
+/// Whether there is a target, and what is wrong with it and its claim.
+const TARGET_RESOLVED: &str = "TargetResolved";
+
 /// Longest reason shown in a column.
 const REASON_CHARS: usize = 120;
 
@@ -41,6 +44,19 @@ pub struct Shown {
     pub holds: bool,
     pub reason: &'static str,
     pub message: String,
+}
+
+impl Shown {
+    /// What is written as soon as it changes.
+    fn told(&self) -> (&str, bool, &str, Option<&str>) {
+        (self.kind, self.holds, self.reason, self.lasting())
+    }
+
+    /// A message that changes only with the objects. Others carry figures that change all the time;
+    /// they are written when something else is.
+    fn lasting(&self) -> Option<&str> {
+        (self.kind == TARGET_RESOLVED).then_some(self.message.as_str())
+    }
 }
 
 /// The status that a variant should have.
@@ -96,7 +112,7 @@ fn of_variant(
         }),
         conditions: vec![
             Shown {
-                kind: "TargetResolved",
+                kind: TARGET_RESOLVED,
                 holds: true,
                 reason: "TargetFound",
                 message: target,
@@ -113,7 +129,7 @@ fn of_variant(
 pub fn of_refused(refused: &Refused) -> Wanted {
     let found = refused.why != Why::TargetNotFound;
     let target = Shown {
-        kind: "TargetResolved",
+        kind: TARGET_RESOLVED,
         holds: found,
         reason: if found {
             "TargetFound"
@@ -359,15 +375,9 @@ impl Wanted {
             && desired != recorded.and_then(|status| status.desired_optimized_alloc.num_replicas)
     }
 
-    /// Messages carry figures that change all the time; they are written when something else is.
     fn says_the_same(&self, other: &Self) -> bool {
-        let codes = |wanted: &Self| -> Vec<(&str, bool, &str)> {
-            let conditions = wanted.conditions.iter();
-            conditions
-                .map(|shown| (shown.kind, shown.holds, shown.reason))
-                .collect()
-        };
-        self.decided == other.decided && codes(self) == codes(other)
+        let told = self.conditions.iter().map(Shown::told);
+        self.decided == other.decided && told.eq(other.conditions.iter().map(Shown::told))
     }
 
     /// Whether the object says all that already.
@@ -387,6 +397,9 @@ impl Wanted {
                 found.kind == shown.kind
                     && found.status == patch::status(shown.holds)
                     && found.reason.as_deref() == Some(shown.reason)
+                    && shown
+                        .lasting()
+                        .is_none_or(|message| found.message.as_deref() == Some(message))
             })
         });
         decided && conditions

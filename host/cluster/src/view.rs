@@ -8,7 +8,7 @@ mod tests;
 #[cfg(test)]
 mod timing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
 use trimtab_core::fleet::FleetPool;
@@ -97,6 +97,8 @@ pub(crate) struct Claimed<'a> {
     pub(crate) model: String,
     /// Name of the variant.
     pub(crate) name: String,
+    /// What is wrong with it, though it is scaled.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Refused {
@@ -221,6 +223,7 @@ impl Index {
             target,
             model,
             name: name.clone(),
+            warnings: [claim.faults.as_slice(), &target.faults].concat(),
         })
     }
 
@@ -251,7 +254,7 @@ impl Index {
             let seen = counted.startup_seconds;
             let startup = seen.or_else(|| self.starts.get(&member.claim.target).copied());
             starts.extend(seen.map(|seen| (member.claim.target.clone(), seen)));
-            let mut warnings = member.claim.faults.clone();
+            let mut warnings = member.warnings.clone();
             let variant = self.variant(member, &counted, accelerators, startup, &mut warnings);
             fleet.pool.variants.push(variant);
             fleet.replicas.extend(counted.replicas);
@@ -283,13 +286,9 @@ impl Index {
         });
         let nodes = counted.nodes.iter().copied();
         let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes);
-        let devices = target.claim_templates.iter();
-        let devices = devices.filter_map(|template| {
-            let key = (claim.target.namespace.clone(), template.clone());
-            self.claim_templates.get(&key)
-        });
-        let gpus = target.gpus.values().chain(devices);
-        let gpus = gpus.fold(0_u32, |sum, count| sum.saturating_add(*count));
+        let devices = self.devices_asked_for(&claim.target.namespace, target, warnings);
+        let gpus = target.gpus.values();
+        let gpus = gpus.fold(devices, |sum, count| sum.saturating_add(*count));
         let engine = target.engine.as_ref();
         let engine = engine.map(|engine| engine.on(&accelerator));
         Variant {
@@ -306,5 +305,26 @@ impl Index {
             engine,
             accelerator,
         }
+    }
+    /// Accelerators of one replica by its device claims.
+    fn devices_asked_for(
+        &self,
+        namespace: &str,
+        target: &Target,
+        warnings: &mut Vec<String>,
+    ) -> u32 {
+        let mut absent = BTreeSet::new();
+        let mut sum = 0_u32;
+        for template in &target.claim_templates {
+            let key = (namespace.to_owned(), template.clone());
+            match self.claim_templates.get(&key) {
+                Some(count) => sum = sum.saturating_add(*count),
+                None => drop(absent.insert(template)),
+            }
+        }
+        warnings.extend(absent.into_iter().map(|template| {
+            format!("ResourceClaimTemplate `{template}` does not exist: its GPUs are not counted")
+        }));
+        sum
     }
 }

@@ -7,8 +7,9 @@ use crate::engine::{self, Settings};
 use crate::gpus::{self, Counts, PRODUCT_LABELS};
 use crate::index::claim::ACCELERATOR;
 use crate::objects::Labels;
+use crate::objects::salvage::Salvaged;
 use crate::objects::template::{NodeSelectorTerm, Template};
-use crate::objects::workload::{LeaderWorkerTemplate, Workload};
+use crate::objects::workload::{LeaderWorkerTemplate, Workload, WorkloadSpec};
 
 use trimtab_contract::Role;
 
@@ -35,12 +36,15 @@ pub(crate) struct Target {
     pub(crate) node_selector: Labels,
     pub(crate) node_terms: Vec<NodeSelectorTerm>,
     pub(crate) accelerator: Option<String>,
+    /// What of it cannot be read, though the rest is taken.
+    pub(crate) faults: Vec<String>,
 }
 
 impl Target {
     pub(super) fn of(object: Workload) -> Self {
         let metadata = object.metadata;
-        let (spec, status) = (object.spec, object.status);
+        let (Salvaged { value, left_out }, status) = (object.spec, object.status);
+        let spec: WorkloadSpec = value;
         let spec_replicas = spec.replicas.unwrap_or(1);
         let mut target = match (spec.leader_worker_template, spec.template) {
             (Some(group), _) => Self::of_group(group),
@@ -56,6 +60,7 @@ impl Target {
             .or_else(|| target.labels.get(ACCELERATOR))
             .filter(|name| !name.is_empty())
             .cloned();
+        target.faults = left_out.iter().map(|path| unreadable(path)).collect();
         target.deleting = metadata.deletion_timestamp.is_some();
         target.spec_replicas = spec_replicas;
         target.replicas = status.replicas;
@@ -169,4 +174,8 @@ impl Target {
         };
         selected && (self.node_terms.is_empty() || self.node_terms.iter().any(term))
     }
+}
+
+fn unreadable(path: &str) -> String {
+    format!("`spec{path}` of it is not of the expected form: left out, as if it were not there")
 }

@@ -188,6 +188,81 @@ fn an_odd_object_of_an_unknown_kind_is_still_a_target() {
     let seen = view_of(&[odd, variant("a/v", "d")]);
     assert_eq!(seen.only().0.gpus_per_replica, 0);
     assert_eq!(seen.only().0.desired_replicas, 1);
+    let warnings = &seen.only().1.warnings;
+    for part in ["`spec.template`", "`spec.replicas`"] {
+        let mut said = warnings.iter();
+        assert!(
+            said.any(|warning| warning.starts_with(part)),
+            "{warnings:?}"
+        );
+    }
+}
+
+/// The one variant of these objects: its GPUs, and what is wrong with it.
+fn gpus_and_warnings(objects: &[Value]) -> (u32, Vec<String>) {
+    let seen = view_of(objects);
+    let (variant, of) = seen.only();
+    (variant.gpus_per_replica, of.warnings.clone())
+}
+
+#[test]
+fn an_odd_part_of_a_workload_is_left_out_alone_and_said() {
+    let claim = variant_of("a/v", "LeaderWorkerSet", "l");
+    let workers = "/spec/leaderWorkerTemplate/workerTemplate/spec";
+    let odd = |part: &str, wrong: Value| {
+        let set = leader_worker_set("a/l", 1, 2).with(&format!("{workers}/{part}"), wrong);
+        gpus_and_warnings(&[set, claim.clone()])
+    };
+    let said = |part: &str| {
+        let path = format!("spec.leaderWorkerTemplate.workerTemplate.spec.{part}");
+        vec![format!(
+            "`{path}` of it is not of the expected form: left out, as if it were not there"
+        )]
+    };
+    assert_eq!(odd("nodeSelector", json!(["x"])), (2, said("nodeSelector")));
+    let item = json!([{"name": "sidecar"}, "x", engine(3)]);
+    assert_eq!(odd("containers", item), (6, said("containers[1]")));
+    let limit = json!({"nvidia.com/gpu": {}});
+    let path = "containers/0/resources/limits";
+    let shown = said("containers[0].resources.limits.nvidia.com/gpu");
+    assert_eq!(odd(path, limit), (0, shown));
+}
+
+#[test]
+fn numbers_where_text_is_expected_are_read_as_text() {
+    let args = json!([
+        "--tensor-parallel-size",
+        8,
+        "--max-num-seqs",
+        64,
+        "--model",
+        "m"
+    ]);
+    let containers = "/spec/template/spec/containers/0";
+    let numbers = deployment("a/d", 1)
+        .with(&format!("{containers}/args"), args)
+        .with(
+            &format!("{containers}/resources/limits"),
+            json!({"nvidia.com/gpu": 8}),
+        );
+    let seen = view_of(&[numbers, variant("a/v", "d")]);
+    let (variant, of) = seen.only();
+    assert_eq!(variant.gpus_per_replica, 8);
+    assert_eq!(variant.engine.as_ref().unwrap().max_sequences, 64);
+    assert_eq!(of.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_workload_of_another_form_altogether_is_taken_as_saying_nothing() {
+    let whole = "`spec` of it is not of the expected form: left out, as if it were not there";
+    for spec in [
+        json!("by-reference"),
+        json!({"template": {"spec": {"containers": vec!["x"; 40]}}}),
+    ] {
+        let odd = deployment("a/d", 1).with("/spec", spec);
+        let (gpus, warnings) = gpus_and_warnings(&[odd, variant("a/v", "d")]);
+        assert_eq!((gpus, warnings), (0, vec![whole.to_owned()]));
+    }
 }
 
 #[test]

@@ -3,20 +3,18 @@
 
 use serde::Deserialize;
 
+use super::salvage::Salvaged;
 use super::template::Template;
-use super::{Object, lenient};
+use super::{Object, lenient, or_default};
 
-pub(crate) type Workload = Object<WorkloadSpec, WorkloadStatus>;
+pub(crate) type Workload = Object<Salvaged<WorkloadSpec>, WorkloadStatus>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct WorkloadSpec {
-    #[serde(deserialize_with = "lenient")]
     pub(crate) replicas: Option<u32>,
-    #[serde(deserialize_with = "lenient")]
     pub(crate) template: Option<Template>,
     /// LeaderWorkerSets only.
-    #[serde(deserialize_with = "lenient")]
     pub(crate) leader_worker_template: Option<LeaderWorkerTemplate>,
 }
 
@@ -24,12 +22,10 @@ pub(crate) struct WorkloadSpec {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct LeaderWorkerTemplate {
     /// Pods of a group, its leader included; 1 where it is not set.
-    #[serde(deserialize_with = "lenient")]
     pub(crate) size: Option<u32>,
     /// Leaders are made from the worker's template where there is none for them.
-    #[serde(deserialize_with = "lenient")]
     pub(crate) leader_template: Option<Template>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "or_default")]
     pub(crate) worker_template: Template,
 }
 

@@ -63,6 +63,28 @@ fn what_the_object_says_already_is_not_written() {
 }
 
 #[test]
+fn what_is_wrong_with_a_target_is_written_when_it_changes() {
+    let with = |message: &str| {
+        let mut wanted = wanted("a", 3);
+        wanted.conditions = vec![Shown {
+            kind: TARGET_RESOLVED,
+            holds: true,
+            reason: "TargetFound",
+            message: message.to_owned(),
+        }];
+        wanted
+    };
+    let mut queue = queue(1.0);
+    let mut new = with("Deployment n/d is scaled; its pods are of several InferencePools");
+    new.recorded = Some(recorded(&with("Deployment n/d is scaled"), 0, false));
+    assert_eq!(due(&mut queue, std::slice::from_ref(&new), 0), (1, 0));
+    queue.recent.insert(claimant("a"), (new.clone(), 0));
+    assert_eq!(due(&mut queue, std::slice::from_ref(&new), 1000), (0, 0));
+    new.conditions = with("Deployment n/d is scaled; something else").conditions;
+    assert_eq!(due(&mut queue, &[new], 1000), (1, 0));
+}
+
+#[test]
 fn each_part_that_is_new_is_written() {
     let before = wanted("a", 3);
     let changes: [&dyn Fn(&mut Wanted); 5] = [

@@ -16,6 +16,9 @@ pub(super) struct Place {
     pub(super) picker: Option<Picker>,
 }
 
+/// Variants by namespace, InferencePool and model.
+type ByPool<'a> = BTreeMap<(&'a str, Option<&'a str>, String), Vec<Claimed<'a>>>;
+
 /// Variants by pool. One InferencePool serves one model: of others in it, each makes a pool of its
 /// own, as do models without an InferencePool.
 pub(super) fn groups<'a>(
@@ -23,14 +26,20 @@ pub(super) fn groups<'a>(
     claimed: Vec<Claimed<'a>>,
     refused: &mut Vec<Refused>,
 ) -> Vec<(Place, Vec<Claimed<'a>>)> {
-    let mut by_pool: BTreeMap<(&str, Option<&str>, String), Vec<Claimed<'a>>> = BTreeMap::new();
+    let mut by_pool = ByPool::new();
     let pools = Pools::new(index);
-    for member in without_namesakes(claimed, refused) {
+    for mut member in without_namesakes(claimed, refused) {
         let namespace = member.claimant.namespace.as_str();
-        let pool = pools.of(namespace, &member.target.labels);
+        let fitting = pools.of(namespace, &member.target.labels);
+        let pool = fitting.first().copied();
+        if fitting.len() > 1 {
+            let warning = format!("its pods are of several InferencePools: {}", list(&fitting));
+            member.warnings.push(warning + "; the first is taken");
+        }
         let key = (namespace, pool, member.model.clone());
         by_pool.entry(key).or_default().push(member);
     }
+    warn_of_other_models(&mut by_pool);
     let mut pickers = index.pickers();
     let mut picker = |namespace: &str, pool: &str| Picker {
         pool: pool.to_owned(),
@@ -56,6 +65,37 @@ pub(super) fn groups<'a>(
         all.extend(members);
     }
     groups.into_values().collect()
+}
+
+/// An InferencePool has one picker, whose requests cannot be told by model.
+fn warn_of_other_models(by_pool: &mut ByPool<'_>) {
+    let mut models: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for (namespace, pool, model) in by_pool.keys() {
+        if let Some(pool) = pool {
+            let of = models.entry((*namespace, *pool)).or_default();
+            of.push(model.clone());
+        }
+    }
+    for ((namespace, pool, _), members) in by_pool {
+        let Some(pool) = pool else { continue };
+        let models = models.get(&(*namespace, *pool));
+        let Some([first, _, ..]) = models.map(Vec::as_slice) else {
+            continue;
+        };
+        let models: Vec<&str> = models.into_iter().flatten().map(String::as_str).collect();
+        let models = list(&models);
+        for member in members {
+            member.warnings.push(format!(
+                "InferencePool `{pool}` has pods of several models: {models}; its endpoint picker \
+                 counts for `{first}` alone: give each model a pool"
+            ));
+        }
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Metrics name a variant by namespace and name alone, so two of one name are none.
@@ -142,8 +182,8 @@ impl<'a> Pools<'a> {
         Self(by_label)
     }
 
-    /// The one whose selector fits pods with these labels; of several the first by name.
-    fn of(&self, namespace: &str, labels: &Labels) -> Option<&'a str> {
+    /// Those whose selectors fit pods with these labels, by name.
+    fn of(&self, namespace: &str, labels: &Labels) -> Vec<&'a str> {
         let near = labels.iter().filter_map(|(label, value)| {
             let at = (namespace, label.as_str(), value.as_str());
             self.0.get(&at)
@@ -151,7 +191,8 @@ impl<'a> Pools<'a> {
         let fitting = near
             .flatten()
             .filter(|(_, selector)| selects(selector, labels));
-        fitting.map(|(key, _)| key.1.as_str()).min()
+        let names: BTreeSet<&str> = fitting.map(|(key, _)| key.1.as_str()).collect();
+        names.into_iter().collect()
     }
 }
 

@@ -216,6 +216,60 @@ fn a_pool_with_two_models_is_two_and_only_one_of_them_is_asked_at_the_picker() {
     assert_eq!(pickers.collect::<Vec<_>>(), [false, true]);
     let models = seen.pools.iter().map(|pool| pool.fleet.pool.model.as_str());
     assert_eq!(models.collect::<Vec<_>>(), ["m2", "m1"]);
+    for pool in &seen.pools {
+        assert_eq!(
+            pool.variants[0].warnings,
+            [
+                "InferencePool `p` has pods of several models: `m1`, `m2`; its endpoint picker counts \
+              for `m1` alone: give each model a pool"
+            ]
+        );
+    }
+    let alone = view_of(&objects[..4]);
+    assert_eq!(alone.only().1.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn pods_of_several_pools_are_those_of_the_first_and_that_is_said() {
+    let objects = [
+        deployment("a/d", 1),
+        variant("a/d", "d"),
+        pool("a/q", "d"),
+        pool("a/p", "d"),
+        old_pool("a/p", "d"),
+        pool("b/o", "d"),
+    ];
+    let seen = view_of(&objects);
+    assert_eq!(seen.outline(), ["a/p: d"]);
+    assert_eq!(
+        seen.only().1.warnings,
+        ["its pods are of several InferencePools: `p`, `q`; the first is taken"]
+    );
+}
+
+#[test]
+fn a_claim_template_that_is_not_there_is_said() {
+    let claims = json!([
+        {"name": "one", "resourceClaimTemplateName": "there"},
+        {"name": "two", "resourceClaimTemplateName": "absent"},
+        {"name": "three", "resourceClaimTemplateName": "absent"},
+    ]);
+    let pods = "/spec/template/spec";
+    let objects = [
+        deployment("a/d", 1)
+            .with(&format!("{pods}/resourceClaims"), claims)
+            .with(&format!("{pods}/containers/0/resources"), json!({})),
+        variant("a/d", "d"),
+        claim_template("a/there", 2),
+        claim_template("b/absent", 8),
+    ];
+    let seen = view_of(&objects);
+    let (variant, of) = seen.only();
+    assert_eq!(variant.gpus_per_replica, 2);
+    assert_eq!(
+        of.warnings,
+        ["ResourceClaimTemplate `absent` does not exist: its GPUs are not counted"]
+    );
 }
 
 #[test]
