@@ -14,6 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::SelectorExt as _;
 
 use self::claim::{Claim, Claimant, TargetKey, Way};
 use self::device::{DeviceKey, Slice};
@@ -217,8 +218,7 @@ impl Index {
     pub(crate) fn apply_node(&mut self, object: NodeObject) {
         let name = object.metadata.name.clone().unwrap_or_default();
         let node = Node::of(object);
-        let wanted = |(key, value): (&String, &String)| node.labels.get(key) == Some(value);
-        if self.config.node_selector.iter().all(wanted) {
+        if self.config.node_selector.matches(&node.labels) {
             self.nodes.insert(name, node);
         } else {
             self.nodes.remove(&name);

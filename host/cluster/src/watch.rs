@@ -76,11 +76,6 @@ impl Cluster {
         self.index().view(inventory)
     }
 
-    /// New rules; they hold from the next view on.
-    pub fn configure(&self, config: Config) {
-        self.index().config = config;
-    }
-
     /// What has not been listed yet and must be, with the reason where there is one.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {

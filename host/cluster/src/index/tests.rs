@@ -147,7 +147,7 @@ fn contents(index: &Index) -> [usize; 16] {
         index.excluded.len(),
         index.watched.len(),
         index.unlisted.len(),
-        index.config.node_selector.len(),
+        usize::from(!index.config.node_selector.selects_all()),
     ]
 }
 

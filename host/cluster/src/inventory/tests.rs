@@ -1,6 +1,6 @@
 //! Which accelerators there are, and which of them are free.
 
-use crate::config::Config;
+use crate::config::{Config, selector};
 use crate::index::testing::*;
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ fn a_node_that_goes_takes_its_accelerators_along() {
 #[test]
 fn a_node_selector_leaves_out_other_nodes() {
     let config = Config {
-        node_selector: [("team".to_owned(), "inference".to_owned())].into(),
+        node_selector: selector("team in (inference, shared)").unwrap(),
         ..Config::default()
     };
     let objects = [

@@ -1,11 +1,11 @@
 //! The configuration in the words of the crates that it is for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use kube::core::Selector;
 use tokio::net::TcpListener;
-use trimtab_cluster::config::Config as ClusterConfig;
+use trimtab_cluster::config::{Config as ClusterConfig, selector};
 use trimtab_cluster::lease::LeaseConfig;
 use trimtab_observe::{PrometheusConfig, Windows};
 
@@ -79,28 +79,16 @@ pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
 }
 
 /// # Errors
-/// The node selector is not a list of `label=value`.
+/// The node selector is none.
 pub(super) fn cluster(config: &Config) -> Result<ClusterConfig> {
     Ok(ClusterConfig {
         controller_instance: config.controller_instance.clone(),
         excluded_namespaces: config.excluded_namespaces.iter().cloned().collect(),
         node_selector: match &config.node_selector {
-            Some(selector) => node_selector(selector)?,
-            None => BTreeMap::new(),
+            Some(text) => selector(text).context("nodeSelector")?,
+            None => Selector::default(),
         },
     })
-}
-
-fn node_selector(selector: &str) -> Result<BTreeMap<String, String>> {
-    let parts = selector.split(',').map(str::trim);
-    let parts = parts.filter(|part| !part.is_empty()).map(|part| {
-        let (key, value) = part.split_once('=').with_context(|| {
-            format!("nodeSelector: `{part}` is not `label=value`; only equality is understood")
-        })?;
-        let value = value.trim_start_matches('=');
-        Ok((key.trim().to_owned(), value.trim().to_owned()))
-    });
-    parts.collect()
 }
 
 pub(super) fn lease(election: &LeaderElection, namespace: &str, identity: &str) -> LeaseConfig {
@@ -129,24 +117,5 @@ pub(super) async fn bind(address: Address, key: &str) -> Result<Option<TcpListen
     match refused {
         Some(error) => Err(error).with_context(|| format!("{key}: cannot listen on {address}")),
         None => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_selector_is_a_list_of_equalities() {
-        let read = |text| node_selector(text).map_err(|error| error.to_string());
-        let pairs = [("pool", "gpu"), ("zone", "a")];
-        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(read("pool=gpu, zone==a,"), Ok(pairs.into()));
-        assert_eq!(read(""), Ok(BTreeMap::new()));
-        let error = read("zone in (a, b)").unwrap_err();
-        assert!(
-            error.starts_with("nodeSelector: `zone in (a` is not"),
-            "{error}"
-        );
     }
 }

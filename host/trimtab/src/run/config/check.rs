@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use trimtab_sim::excerpt::excerpt;
+use trimtab_cluster::config::selector;
+use trimtab_sim::excerpt::{excerpt, message};
 
 use super::{Config, PoolEntry, Problem, Seconds};
 
@@ -149,6 +150,9 @@ impl Config {
             for name in names {
                 found.label(key, name);
             }
+        }
+        if let Some(Err(error)) = self.node_selector.as_deref().map(selector) {
+            found.add("nodeSelector", message(&error.to_string()));
         }
         let lease = &self.leader_election;
         found.name("leaderElection.leaseName", &lease.lease_name);

@@ -152,6 +152,7 @@ fn all_that_cannot_be_is_told_at_once() {
         "leaderElection: {leaseDurationSeconds: 10, renewDeadlineSeconds: 10}\n\
          objective: {percentile: 1.5, priority: 0}\n\
          namespaces: [Not_A_Name]\n\
+         nodeSelector: gpus>3\n\
          logging: {level: loud}\n\
          writesPerSecond: 0\n\
          pools: [{objective: {percentile: 95}}, {scaleToZero: {retention: 0}}]\n",
@@ -163,6 +164,7 @@ fn all_that_cannot_be_is_told_at_once() {
         "objective.percentile: 1.5 cannot be",
         "objective.priority: 0 cannot be",
         "namespaces: `Not_A_Name` is no name",
+        "nodeSelector: `gpus>3` is no requirement of a label selector",
         "logging.level: `loud` is no level",
         "writesPerSecond: 0 cannot be",
         "pools[0].objective.percentile: 95 cannot be",
@@ -170,7 +172,7 @@ fn all_that_cannot_be_is_told_at_once() {
     ] {
         assert!(error.contains(key), "`{key}` is not in: {error}");
     }
-    assert_eq!(error.lines().count(), 8, "{error}");
+    assert_eq!(error.lines().count(), 9, "{error}");
 }
 
 #[test]
