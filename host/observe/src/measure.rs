@@ -74,7 +74,7 @@ impl Measurer {
             .begin(now, f64::from(self.windows.short_seconds));
         let index = Index::new(pools);
         let cells = Cells::gather(pools, &index, answers);
-        let buckets = Buckets::gather(answers, &cells.models, pools);
+        let buckets = Buckets::gather(answers, &cells.models);
         let tick = Tick {
             answers,
             now,
@@ -198,7 +198,6 @@ fn warnings(
     warnings.extend(tick.cells.complaints(position));
     warnings.extend(reports.complaint());
     warnings.extend(picker.warnings.iter().cloned());
-    warnings.extend(tick.buckets.complaint(position).cloned());
     if let Some(of) = pool.picker.as_ref().filter(|_| picker.arrivals.is_none()) {
         warnings.push(format!(
             "no requests are counted by the endpoint picker of `{}`: the request rate is taken \

@@ -35,6 +35,8 @@ pub enum Quantity {
     RequestItlBucket,
     TokenItlBucket,
     Arrivals,
+    InFlight,
+    EnginesRunning,
     QueuedRequests,
     QueuedBytes,
     Saturation,
@@ -75,6 +77,8 @@ impl Quantity {
             Self::RequestItlBucket => "request_itl_bucket",
             Self::TokenItlBucket => "token_itl_bucket",
             Self::Arrivals => "arrivals",
+            Self::InFlight => "in_flight",
+            Self::EnginesRunning => "engines_running",
             Self::QueuedRequests => "queued_requests",
             Self::QueuedBytes => "queued_bytes",
             Self::Saturation => "saturation",
@@ -183,6 +187,8 @@ pub enum Reading {
     LastSum,
     /// The value is in the labels.
     Information,
+    /// The mean over the short window.
+    Mean,
     /// Growth per second over the short window.
     RateShort,
     /// Growth per second over the long window.

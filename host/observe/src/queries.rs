@@ -121,6 +121,7 @@ fn read(reading: Reading, metric: &str, windows: Windows) -> String {
         Reading::Last => format!("last_over_time({metric}[{long}s])"),
         Reading::LastSum => parts(&format!("last_over_time({metric}[{short}s])")),
         Reading::Information => metric.to_owned(),
+        Reading::Mean => parts(&format!("avg_over_time({metric}[{short}s])")),
         Reading::RateShort | Reading::Buckets => parts(&format!("rate({metric}[{short}s])")),
         Reading::RateLong => parts(&format!("rate({metric}[{long}s])")),
         Reading::Growth => format!("delta({metric}[{short}s]) / {short}"),

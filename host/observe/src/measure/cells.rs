@@ -90,6 +90,8 @@ pub(super) struct Cells<'a> {
     by_replica: Vec<Vec<Vec<Cell<'a>>>>,
     /// Pools whose pods report under a model name.
     pub(super) models: HashMap<ModelKey<'a>, Owner<usize>>,
+    /// Pools with a model name that pods of others report under too.
+    sharing: BTreeMap<usize, &'a str>,
     /// By pool, quantity and flaw: how many values, and the pod of one of them.
     flaws: BTreeMap<(usize, Quantity, Flaw), (u32, &'a str)>,
 }
@@ -100,6 +102,7 @@ impl<'a> Cells<'a> {
         let mut cells = Self {
             by_replica: pools.iter().map(empty).collect(),
             models: HashMap::new(),
+            sharing: BTreeMap::new(),
             flaws: BTreeMap::new(),
         };
         for topic in TOPICS {
@@ -136,8 +139,18 @@ impl<'a> Cells<'a> {
         all.iter().filter(kept).collect()
     }
 
-    /// What is wrong with the values of a pool's pods, in words.
+    /// What is wrong with what a pool's pods report, in words.
     pub(super) fn complaints(&self, pool: usize) -> impl Iterator<Item = String> {
+        let shared = self.sharing.get(&pool).map(|model| {
+            format!(
+                "several pools of this namespace serve `{model}`: percentiles come from endpoint \
+                 pickers alone"
+            )
+        });
+        self.flawed(pool).chain(shared)
+    }
+
+    fn flawed(&self, pool: usize) -> impl Iterator<Item = String> {
         let first = (pool, Quantity::ReportedAt, Flaw::NotFinite);
         self.flaws
             .range(first..)
@@ -192,9 +205,13 @@ impl<'a> Cells<'a> {
             &*labels.model_name,
         );
         let owner = self.models.entry(key).or_insert(Owner::One(pool));
-        if *owner != Owner::One(pool) {
-            *owner = Owner::Several;
+        if *owner == Owner::One(pool) {
+            return;
         }
+        let sharing = [owner.one(), Some(pool)].into_iter().flatten();
+        let sharing = sharing.map(|pool| (pool, &*labels.model_name));
+        self.sharing.extend(sharing);
+        *owner = Owner::Several;
     }
 }
 

@@ -17,11 +17,17 @@ const TOPICS: [Topic; 3] = [
 
 /// Gauges of what is in a picker now. What pods counted over a window adds up, old pods included;
 /// what they hold does not: a pod that is gone holds nothing.
-const GAUGES: [Quantity; 3] = [
+const GAUGES: [Quantity; 4] = [
+    Quantity::InFlight,
     Quantity::QueuedRequests,
     Quantity::QueuedBytes,
     Quantity::Saturation,
 ];
+
+/// Engines may run so many times what their picker has in flight, and so many more, before the two
+/// are said to disagree: they are scraped at different instants.
+const IN_FLIGHT_FACTOR: f64 = 1.5;
+const IN_FLIGHT_SLACK: f64 = 10.0;
 
 /// What the pickers of one pool report.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +99,24 @@ impl<'a> Pickers<'a> {
         load.ttft_count = self.counted(pool, Quantity::PickerTtftCount, &mut load.warnings);
         load.ttft = self.histogram(pool, Quantity::PickerTtftBucket);
         load.itl = self.histogram(pool, Quantity::PickerItlBucket);
+        let lost = self.lost_count(pool, &mut load.warnings);
+        load.warnings.extend(lost);
         load
+    }
+
+    /// What to say where engines run more than their picker has in flight.
+    fn lost_count(&self, pool: usize, warnings: &mut Vec<String>) -> Option<String> {
+        let in_flight = self.counted(pool, Quantity::InFlight, warnings)?;
+        // That values of engines make no sense is said by pod.
+        let engines = self.of(pool, Quantity::EnginesRunning).iter();
+        let running = total(Quantity::EnginesRunning, engines, &mut Vec::new())?;
+        (running > in_flight * IN_FLIGHT_FACTOR + IN_FLIGHT_SLACK).then(|| {
+            format!(
+                "the engines run {running:.0} requests, the endpoint picker has {in_flight:.0} in \
+                 flight: it lost count of some, or they come to the pods past it; what the engines \
+                 say counts"
+            )
+        })
     }
 
     fn of(&self, pool: usize, quantity: Quantity) -> &[Entry<'a>] {

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use trimtab_contract::{Pool, Role, Workload};
-use trimtab_core::fleet::FleetPool;
 
 use super::cells::ModelKey;
 use super::histogram::{Histogram, quantile};
@@ -19,19 +18,12 @@ use crate::names::{Quantity, Source, Topic};
 /// Histograms of engines, by pool, quantity and kind of engine.
 pub(super) struct Buckets {
     histograms: HashMap<(usize, Quantity, Source), Histogram>,
-    /// Models of several pools in one namespace: whose requests were counted is not known.
-    shared: HashMap<usize, String>,
 }
 
 impl Buckets {
-    pub(super) fn gather(
-        answers: &Answers,
-        models: &HashMap<ModelKey<'_>, Owner<usize>>,
-        pools: &[FleetPool],
-    ) -> Self {
+    pub(super) fn gather(answers: &Answers, models: &HashMap<ModelKey<'_>, Owner<usize>>) -> Self {
         let mut buckets = Self {
             histograms: HashMap::new(),
-            shared: shared(models, pools),
         };
         let topics = [Topic::TtftBuckets, Topic::ItlBuckets];
         for sample in topics.iter().flat_map(|topic| answers.samples(*topic)) {
@@ -41,6 +33,7 @@ impl Buckets {
                 &*labels.exported_namespace,
                 &*labels.model_name,
             );
+            // Of a model of several pools it is not known whose requests were counted.
             let pool = models.get(&key).and_then(|owner| owner.one());
             let (Some(pool), Some(source)) = (pool, labels.source) else {
                 continue;
@@ -65,33 +58,6 @@ impl Buckets {
             .filter_map(|source| self.histograms.get(&(pool, quantity, source)))
             .collect()
     }
-
-    pub(super) fn complaint(&self, pool: usize) -> Option<&String> {
-        self.shared.get(&pool)
-    }
-}
-
-fn shared(
-    models: &HashMap<ModelKey<'_>, Owner<usize>>,
-    pools: &[FleetPool],
-) -> HashMap<usize, String> {
-    let mut shared = HashMap::new();
-    for ((namespace, exported, model), owner) in models {
-        if *owner != Owner::Several {
-            continue;
-        }
-        for (position, pool) in pools.iter().enumerate() {
-            let of = &pool.pool;
-            if (of.namespace == *namespace || of.namespace == *exported) && of.model == *model {
-                let said = format!(
-                    "several pools of this namespace serve `{model}`: percentiles come from \
-                     endpoint pickers alone"
-                );
-                shared.insert(position, said);
-            }
-        }
-    }
-    shared
 }
 
 /// Everything that says something of one pool.

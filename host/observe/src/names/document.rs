@@ -49,6 +49,7 @@ fn reading(reading: Reading) -> &'static str {
         Reading::Last => "last, long",
         Reading::LastSum => "last, short",
         Reading::Information => "labels",
+        Reading::Mean => "mean, short",
         Reading::RateShort => "rate, short",
         Reading::RateLong => "rate, long",
         Reading::Growth => "change, short",

@@ -7,7 +7,7 @@ const WAITING: &[Name] = &[
     sglang("sglang:num_queue_reqs"),
 ];
 
-const RUNNING: &[Name] = &[
+pub(super) const RUNNING: &[Name] = &[
     vllm("vllm:num_requests_running"),
     sglang("sglang:num_running_reqs"),
 ];

@@ -3,6 +3,7 @@
 use super::Source::{
     InferenceExtension, InferenceModel, InferenceObjective, InferencePool, LlmDEpp,
 };
+use super::engines::RUNNING;
 use super::{Detail, Name, Quantity, Reading, Row, Topic, picker};
 
 pub(super) const ROWS: &[Row] = &[
@@ -18,6 +19,26 @@ pub(super) const ROWS: &[Row] = &[
             picker(InferenceModel, "inference_model_request_total"),
         ],
     ),
+    row(
+        Quantity::InFlight,
+        Topic::PickerRequests,
+        Reading::Mean,
+        "requests that the picker has sent to engines and has no end of yet",
+        &[
+            picker(LlmDEpp, "llm_d_epp_request_running"),
+            picker(InferenceObjective, "inference_objective_running_requests"),
+            picker(InferenceModel, "inference_model_running_requests"),
+        ],
+    ),
+    // To hold against the picker's count: pods on their way out are in both.
+    Row {
+        quantity: Quantity::EnginesRunning,
+        topic: Topic::PickerRequests,
+        reading: Reading::Mean,
+        detail: Detail::Model,
+        meaning: "requests in the running batches of a model's engines",
+        names: RUNNING,
+    },
     row(
         Quantity::QueuedRequests,
         Topic::PickerQueue,

@@ -46,6 +46,20 @@ fn old_and_new_names_of_one_instance_never_add_up() {
 }
 
 #[test]
+fn hits_and_queries_of_a_cache_are_asked_for_without_the_label_that_only_hits_have() {
+    // Situation 34.
+    let prefix = promql(Topic::Prefix, Windows::default());
+    for metric in [
+        "vllm:prefix_cache_hits_total",
+        "vllm:prefix_cache_queries_total",
+    ] {
+        let of_scrape = format!("(sum without ({PARTS}) (rate({metric}[300s])))");
+        assert!(prefix.contains(&of_scrape), "{prefix}");
+    }
+    assert!(PARTS.contains("cache_source") && !INSTANCE.contains("cache_source"));
+}
+
+#[test]
 fn cache_sizes_are_asked_for_without_the_models_name() {
     // Situation 1: the series has no `model_name`, and a matcher would lose it.
     let capacity = promql(Topic::Capacity, Windows::default());

@@ -111,6 +111,22 @@ fn absence_lasts_no_longer_than_it_is_seen() {
 }
 
 #[test]
+fn a_replica_whose_samples_are_gone_is_neither_full_nor_empty() {
+    // Situation 17: of two at 0.2 and 0.3 and one that is silent, the mean is 0.25.
+    let measured = Prometheus::now()
+        .idle_pod("a")
+        .pod("a", Quantity::KvUsage, 0.2)
+        .idle_pod("b")
+        .pod("b", Quantity::KvUsage, 0.3)
+        .measure_one(&pool(&["a", "b", "c"]));
+    let shares: Vec<_> = measured.replicas.iter().map(|one| one.kv_usage).collect();
+    assert_eq!(shares, [Some(0.2), Some(0.3), None]);
+    assert_eq!(measured.replicas[2].metrics_age, 600.0);
+    says(&measured, "1 of 3 replicas do not report now: `c`");
+    assert_eq!(measured.metrics, MetricsState::Stale { age_seconds: 600.0 });
+}
+
+#[test]
 fn windows_without_samples_are_not_zero() {
     // Situation 11: scraped once, so that nothing has a rate yet.
     let measured = Prometheus::now()

@@ -102,20 +102,72 @@ fn a_negative_queue_is_left_out_and_said() {
     says(&measured, "is negative (-3): left out");
 }
 
-#[test]
-fn what_runs_is_what_the_engines_say() {
-    // Situation 41: the picker's count of what is in flight is not asked for at all.
-    assert!(!rows().any(|row| {
-        let mut names = row.names.iter();
-        names
-            .any(|name| name.metric.contains("inflight") || name.metric.contains("request_running"))
-    }));
-    let measured = Prometheus::now()
-        .pod("a", Quantity::Running, 1029.0)
+/// An engine that runs so many requests, and a picker that has so many in flight.
+fn running_and_in_flight(running: f64, in_flight: f64) -> Prometheus {
+    let engines = json!({"namespace": "ns", "model_name": "m", "source": "vllm"});
+    Prometheus::now()
+        .idle_pod("a")
+        .pod("a", Quantity::Running, running)
+        .with(Quantity::EnginesRunning, engines, running)
         .picker(Quantity::Arrivals, 0.0)
-        .measure_one(&picked(&["a"]));
+        .picker(Quantity::InFlight, in_flight)
+}
+
+#[test]
+fn what_runs_is_what_the_engines_say_and_a_picker_that_lost_count_is_said() {
+    // Situation 41.
+    let measured = running_and_in_flight(1029.0, 588.0).measure_one(&picked(&["a"]));
     assert_eq!(measured.replicas[0].running, Some(1029.0));
     assert_eq!(measured.idle_seconds, Some(0.0));
+    says(
+        &measured,
+        "the engines run 1029 requests, the endpoint picker has 588 in flight",
+    );
+}
+
+#[test]
+fn a_picker_is_held_to_have_lost_count_by_no_small_difference() {
+    for (running, in_flight) in [(1029.0, 700.0), (9.0, 0.0), (20.0, 800.0), (0.0, 0.0)] {
+        let measured = running_and_in_flight(running, in_flight).measure_one(&picked(&["a"]));
+        assert_eq!(
+            measured.warnings,
+            [] as [String; 0],
+            "{running} {in_flight}"
+        );
+    }
+}
+
+#[test]
+fn requests_of_another_namespace_are_none_that_a_picker_lost() {
+    let elsewhere = json!({"namespace": "other", "model_name": "m", "source": "vllm"});
+    let measured = running_and_in_flight(4.0, 4.0)
+        .with(Quantity::EnginesRunning, elsewhere, 900.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.warnings, [] as [String; 0]);
+}
+
+#[test]
+fn what_several_engines_run_and_several_picker_pods_have_in_flight_adds_up() {
+    let second = json!({"namespace": "ns", "pod": "epp-1", "source": "llm_d_epp"});
+    let gone = json!({"namespace": "ns", "pod": "epp-old", "inference_pool": "pool",
+                      "source": "llm_d_epp"});
+    let sglang = json!({"namespace": "ns", "model_name": "m", "source": "sglang"});
+    let pool = with_picker(pool(&["a"]), &["epp-0", "epp-1"]);
+    let both = running_and_in_flight(60.0, 50.0)
+        .with(Quantity::InFlight, second, 50.0)
+        .with(Quantity::EnginesRunning, sglang, 60.0);
+    assert_eq!(both.measure_one(&pool).warnings, [] as [String; 0]);
+    let one = running_and_in_flight(60.0, 50.0)
+        .with(Quantity::InFlight, gone, 50.0)
+        .with(
+            Quantity::EnginesRunning,
+            json!({"namespace": "ns", "model_name": "m", "source": "sglang"}),
+            60.0,
+        );
+    says(
+        &one.measure_one(&pool),
+        "the engines run 120 requests, the endpoint picker has 50 in flight",
+    );
 }
 
 #[test]

@@ -135,6 +135,24 @@ fn buckets_that_two_pools_share_are_neithers() {
 }
 
 #[test]
+fn pools_that_share_buckets_under_a_name_of_their_pods_are_said_too() {
+    let mut pools = [pool_in("ns", "one", &["a"]), pool_in("ns", "two", &["b"])];
+    pools
+        .iter_mut()
+        .for_each(|pool| pool.pool.model = format!("org/{}", pool.pool.name));
+    let alone = pool_in("other", "one", &["c"]);
+    let elsewhere = json!({"namespace": "other", "pod": "c", "model_name": "m"});
+    let measured = Prometheus::now()
+        .idle_pod("a")
+        .idle_pod("b")
+        .with(Quantity::Waiting, elsewhere, 0.0)
+        .measure(&[pools.to_vec(), vec![alone]].concat());
+    says(&measured[0], "several pools of this namespace serve `m`");
+    says(&measured[1], "several pools of this namespace serve `m`");
+    assert_eq!(measured[2].warnings, [] as [String; 0]);
+}
+
+#[test]
 fn buckets_of_a_name_that_the_pods_give_the_model_are_the_pools() {
     let mut served = pool(&["a"]);
     served.pool.model = "org/model".to_owned();
