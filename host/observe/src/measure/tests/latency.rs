@@ -145,6 +145,7 @@ fn pools_that_share_buckets_under_a_name_of_their_pods_are_said_too() {
     let measured = Prometheus::now()
         .idle_pod("a")
         .idle_pod("b")
+        .with(Quantity::ReportedAt, elsewhere.clone(), NOW)
         .with(Quantity::Waiting, elsewhere, 0.0)
         .measure(&[pools.to_vec(), vec![alone]].concat());
     says(&measured[0], "several pools of this namespace serve `m`");
