@@ -24,3 +24,4 @@ pub mod spec;
 #[cfg(test)]
 mod testing;
 pub mod trace;
+pub mod yaml;

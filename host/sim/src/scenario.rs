@@ -11,7 +11,6 @@ mod resolve;
 mod schema;
 mod start;
 mod workload;
-mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,8 @@ pub use error::ScenarioError;
 use file::{PolicyEntry, ScenarioFile};
 pub use resolve::Overrides;
 pub use schema::schema;
+
+use crate::yaml;
 
 /// What runs without arguments.
 pub const BUILT_IN: &str = include_str!("../scenarios/built-in.yaml");
@@ -102,11 +103,11 @@ impl Scenario {
     ///
     /// # Errors
     /// [`ScenarioError::Format`] with the field's path, line and column.
-    pub fn parse(name: &str, yaml: &str, directory: &Path) -> Result<Self, ScenarioError> {
-        let file = yaml::read(yaml).map_err(|(path, problem)| ScenarioError::Format {
+    pub fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, ScenarioError> {
+        let file = yaml::read(text, schema).map_err(|found| ScenarioError::Format {
             name: name.to_owned(),
-            path,
-            problem,
+            path: found.path,
+            problem: found.problem,
         })?;
         Ok(Self {
             file,

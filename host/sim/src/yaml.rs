@@ -1,46 +1,72 @@
-//! Reads scenario files: every error names the field, what is wrong with it, the line and the
-//! column, in words of the format instead of the parser's.
+//! Reads YAML that people write: every error names the field, what is wrong with it, the line and
+//! the column, in words of the format instead of the parser's.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 use serde_saphyr::Error;
 
-use super::file::ScenarioFile;
-use super::schema::schema;
 use crate::excerpt::{excerpt, message};
 
-/// The path of a bad field, and what is wrong with it.
-pub(super) type Problem = (String, String);
+/// What a count is.
+const WHOLE: &str = "a plausible whole number of 0 or more";
 
-pub(super) fn read(yaml: &str) -> Result<ScenarioFile, Problem> {
+/// What is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the bad field; empty where the whole is meant.
+    pub path: String,
+    pub problem: String,
+}
+
+/// Reads a document whose format has a JSON Schema.
+///
+/// # Errors
+/// The document is not YAML, or not of the format.
+pub fn read<T: DeserializeOwned>(text: &str, schema: fn() -> Value) -> Result<T, Problem> {
     let mut path = Vec::new();
     let options = serde_saphyr::options! {
         // Text that reads as a number is one to every other reader, and to the schema.
         no_schema: true,
         strict_booleans: true,
     };
-    let read = serde_saphyr::with_deserializer_from_str_with_options(yaml, options, |from| {
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |from| {
         serde_path_to_error::deserialize(from).map_err(|error| {
             path = segments(error.path());
             error.into_inner()
         })
     });
     // Without the excerpt of the file: an error is one line.
-    let file = read.map_err(|error: Error| explain(&mut path, error.without_snippet()))?;
-    strictly(yaml)?;
-    Ok(file)
+    let document =
+        read.map_err(|error: Error| explain(&mut path, error.without_snippet(), schema))?;
+    // YAML takes a quoted number for a number; JSON, and with it the schema, does not. A number
+    // that JSON does not have is out of bounds wherever it stands.
+    if let Ok(value) = serde_saphyr::from_str(text) {
+        of_value::<T>(&value)?;
+    }
+    Ok(document)
 }
 
-/// YAML takes a quoted number for a number; JSON, and with it the schema, does not.
-fn strictly(yaml: &str) -> Result<(), Problem> {
-    let Ok(value) = serde_saphyr::from_str::<Value>(yaml) else {
-        // A number that JSON does not have: out of bounds wherever it stands.
-        return Ok(());
-    };
-    let read = serde_path_to_error::deserialize::<_, ScenarioFile>(value);
-    read.map(|_| ()).map_err(|error| {
-        let path = written(&segments(error.path()));
-        (path, message(&error.into_inner().to_string()))
+/// What a document says, and nothing that is taken where it says nothing.
+///
+/// # Errors
+/// It is not YAML, or has what JSON cannot say.
+pub fn value(text: &str) -> Result<Value, Problem> {
+    serde_saphyr::from_str(text).map_err(|error| Problem {
+        path: String::new(),
+        problem: message(&error.without_snippet().to_string()),
+    })
+}
+
+/// Reads what a document says.
+///
+/// # Errors
+/// It is not of the format.
+pub fn of_value<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| Problem {
+        path: written(&segments(error.path())),
+        problem: message(&error.into_inner().to_string())
+            .replace("expected u32", &format!("expected {WHOLE}")),
     })
 }
 
@@ -71,7 +97,7 @@ fn written(path: &[Segment]) -> String {
     clippy::wildcard_enum_match_arm,
     reason = "the parser's other errors speak for themselves"
 )]
-fn explain(path: &mut Vec<Segment>, error: &Error) -> Problem {
+fn explain(path: &mut Vec<Segment>, error: &Error, schema: fn() -> Value) -> Problem {
     let problem = match error {
         Error::InvalidScalar { ty, .. } => format!("not {}", expected(ty)),
         Error::NullIntoString { .. } => "nothing is given; expected text".to_owned(),
@@ -87,28 +113,34 @@ fn explain(path: &mut Vec<Segment>, error: &Error) -> Problem {
         }
         Error::ExpectedStringKeyForExternallyTaggedEnum { .. }
         | Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => {
-            format!("expected one of {}", kinds(path).join(", "))
+            format!("expected one of {}", kinds(path, &schema()))
         }
         Error::ExpectedMappingEndAfterEnumVariantValue { .. } => {
             path.pop();
-            format!(
-                "has several keys; expected only one of {}",
-                kinds(path).join(", ")
-            )
+            let kinds = kinds(path, &schema());
+            format!("has several keys; expected only one of {kinds}")
         }
         // These say where themselves.
-        other => return (written(path), message(&other.to_string())),
+        other => {
+            return Problem {
+                path: written(path),
+                problem: message(&other.to_string()),
+            };
+        }
     };
     let place = error.location().map_or_else(String::new, |at| {
         format!(" at line {}, column {}", at.line(), at.column())
     });
-    (written(path), problem + &place)
+    Problem {
+        path: written(path),
+        problem: problem + &place,
+    }
 }
 
 /// What a scalar of the parser's name is.
 fn expected(scalar: &str) -> String {
     match scalar {
-        "u32" | "u64" => "a plausible whole number of 0 or more".to_owned(),
+        "u32" | "u64" => WHOLE.to_owned(),
         "floating point" => "a number".to_owned(),
         "boolean" => "`true` or `false`".to_owned(),
         other => format!("a value of type {other}"),
@@ -125,12 +157,11 @@ fn structure(event: &str) -> &str {
     }
 }
 
-/// The keys of which an object in this place has one, as the schema says.
-fn kinds(path: &[Segment]) -> Vec<String> {
-    let root = schema();
-    let mut node = Some(&root);
+/// The keys or words of which a place has one, as the schema says.
+fn kinds(path: &[Segment], root: &Value) -> String {
+    let mut node = Some(root);
     for part in path {
-        let children = node.into_iter().flat_map(|node| alternatives(&root, node));
+        let children = node.into_iter().flat_map(|node| alternatives(root, node));
         node = children.into_iter().find_map(|child| match part {
             Segment::Map { key: name } | Segment::Enum { variant: name } => {
                 child.get("properties")?.get(name)
@@ -139,9 +170,21 @@ fn kinds(path: &[Segment]) -> Vec<String> {
             Segment::Unknown => None,
         });
     }
-    let ends = node.into_iter().flat_map(|node| alternatives(&root, node));
-    let keys = ends.filter_map(|end| end.get("properties")?.as_object()?.keys().next());
-    keys.map(|key| format!("`{key}`")).collect()
+    let ends = node.into_iter().flat_map(|node| alternatives(root, node));
+    let kinds: Vec<String> = ends
+        .flat_map(of_one)
+        .map(|kind| format!("`{kind}`"))
+        .collect();
+    kinds.join(", ")
+}
+
+fn of_one(end: &Value) -> Vec<&str> {
+    let key = || end.get("properties")?.as_object()?.keys().next();
+    let word = end.get("const").into_iter();
+    let words = end.get("enum").and_then(Value::as_array);
+    let words = word.chain(words.into_iter().flatten());
+    let words = words.filter_map(Value::as_str);
+    key().map(String::as_str).into_iter().chain(words).collect()
 }
 
 /// What a schema stands for: what it refers to, or each thing that it can be.

@@ -155,6 +155,40 @@ fn pending_pods_are_current_but_not_ready() {
 }
 
 #[test]
+fn a_crash_looping_pod_is_current_and_no_replica_that_must_report() {
+    // Situation 29.
+    let mut objects = claimed(deployed("a/d", 5));
+    objects[0] = objects[0].clone().with("/status/readyReplicas", 4);
+    let crashing = objects[2]
+        .clone()
+        .with("/status/conditions/1/status", "False");
+    objects[2] = crashing;
+    let seen = view_of(&objects);
+    assert_eq!(counts(seen.only().0), (5, 4));
+    assert_eq!(
+        replicas(&seen),
+        [("d-1", 1), ("d-2", 1), ("d-3", 1), ("d-4", 1)]
+    );
+}
+
+#[test]
+fn a_ready_and_a_pending_pod_with_ranks_are_two_replicas_of_one_kind() {
+    // Situation 22: the pending one counts as a whole pod, not as one rank.
+    let mut objects = claimed(deployed("a/d", 2));
+    let args = json!(["--model", "m", "--data-parallel-size", "8"]);
+    objects[0] = objects[0]
+        .clone()
+        .with("/spec/template/spec/containers", json!([engine(8)]))
+        .with("/spec/template/spec/containers/0/args", args)
+        .with("/status/readyReplicas", 1);
+    objects[3] = pending(objects[3].clone());
+    let seen = view_of(&objects);
+    assert_eq!(counts(seen.only().0), (2, 1));
+    assert_eq!(seen.only().0.gpus_per_replica, 8);
+    assert_eq!(replicas(&seen), [("d-0", 1)]);
+}
+
+#[test]
 fn a_group_with_a_pod_that_finds_no_place_is_one_unschedulable_replica() {
     let mut objects = groups(2, 3);
     objects[6] = unschedulable(objects[6].clone());
