@@ -34,15 +34,14 @@ impl Buckets {
             shared: shared(models, pools),
         };
         let topics = [Topic::TtftBuckets, Topic::ItlBuckets];
-        for sample in topics.iter().flat_map(|topic| answers.samples(*topic)) {
-            let labels = &sample.labels;
+        for (sample, labels) in topics.iter().flat_map(|topic| answers.samples(*topic)) {
             let key = (
                 &*labels.namespace,
                 &*labels.exported_namespace,
                 &*labels.model_name,
             );
             let pool = models.get(&key).and_then(|owner| owner.one());
-            let (Some(pool), Some(source)) = (pool, labels.source) else {
+            let (Some(pool), Some(source)) = (pool, sample.source) else {
                 continue;
             };
             let bound = labels
