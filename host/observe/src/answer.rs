@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use crate::names::{Quantity, Source, Topic};
 
 /// All answers of a tick. A query that fails takes no other with it.
@@ -18,6 +16,8 @@ pub struct Answers {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     pub samples: Vec<Sample>,
+    /// Each set of labels once: what an instance reports comes under one and the same.
+    pub labels: Vec<Labels>,
     /// What Prometheus, or what stands before it, says of the answer, e.g. that it is partial.
     pub warnings: Vec<String>,
 }
@@ -26,40 +26,62 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub quantity: Quantity,
-    pub labels: Labels,
+    pub source: Option<Source>,
+    /// Position of its labels in [`Answer::labels`].
+    pub labels: usize,
     /// May be NaN or infinite.
     pub value: f64,
     /// Instant at which Prometheus evaluated the query, in seconds since the Unix epoch.
     pub evaluated_at: f64,
 }
 
-/// The labels that are read; empty where a series lacks one, as Prometheus has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Labels {
-    pub namespace: Box<str>,
-    pub exported_namespace: Box<str>,
-    pub pod: Box<str>,
-    pub exported_pod: Box<str>,
-    pub pod_name: Box<str>,
-    pub instance: Box<str>,
-    pub engine: Box<str>,
-    pub dp_rank: Box<str>,
-    pub model_name: Box<str>,
-    pub target_model_name: Box<str>,
-    /// Name of the InferencePool, in flow-control metrics.
-    pub inference_pool: Box<str>,
-    /// Name of the InferencePool, in a picker's gauges of it.
-    pub name: Box<str>,
-    pub le: Box<str>,
-    pub kv_cache_size_tokens: Box<str>,
-    pub num_gpu_blocks: Box<str>,
-    pub block_size: Box<str>,
-    pub num_pages: Box<str>,
-    pub page_size: Box<str>,
-    pub source: Option<Source>,
-    /// Given by the query; [`Sample::quantity`] is the same.
-    pub quantity: Option<Quantity>,
+/// Declares the labels that are read, and how each is found by its name.
+macro_rules! labels {
+    ($($name:ident,)*) => {
+        /// The labels that are read; empty where a series lacks one, as Prometheus has it.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct Labels<Text = Box<str>> {
+            $(pub $name: Text,)*
+        }
+
+        impl<Text> Labels<Text> {
+            pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Text> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn map<Other>(&self, convert: impl Fn(&Text) -> Other) -> Labels<Other> {
+                Labels {
+                    $($name: convert(&self.$name),)*
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    namespace,
+    exported_namespace,
+    pod,
+    exported_pod,
+    pod_name,
+    instance,
+    engine,
+    dp_rank,
+    model_name,
+    target_model_name,
+    // Name of the InferencePool, in flow-control metrics.
+    inference_pool,
+    // Name of the InferencePool, in a picker's gauges of it.
+    name,
+    le,
+    kv_cache_size_tokens,
+    num_gpu_blocks,
+    block_size,
+    num_pages,
+    page_size,
 }
 
 /// What one query cost, for whoever publishes it.
@@ -151,12 +173,18 @@ impl QueryError {
 }
 
 impl Answers {
-    /// Samples of one query; none where it failed.
-    pub(crate) fn samples(&self, topic: Topic) -> &[Sample] {
-        match self.by_topic.get(&topic) {
-            Some(Ok(answer)) => &answer.samples,
-            Some(Err(_)) | None => &[],
-        }
+    /// What one query brought; `None` where it failed.
+    pub(crate) fn of(&self, topic: Topic) -> Option<&Answer> {
+        self.by_topic.get(&topic)?.as_ref().ok()
+    }
+
+    /// Samples of one query with their labels; none where it failed.
+    pub(crate) fn samples(&self, topic: Topic) -> impl Iterator<Item = (&Sample, &Labels)> {
+        let answer = self.of(topic).into_iter();
+        answer.flat_map(|answer| {
+            let samples = answer.samples.iter();
+            samples.filter_map(|sample| Some((sample, answer.labels.get(sample.labels)?)))
+        })
     }
 
     /// Why a query has no answer; `None` where it has one.

@@ -23,7 +23,7 @@ use self::picker::{PickerLoad, Pickers};
 use self::replica::Sums;
 use self::state::Reports;
 use self::workload::{Buckets, Side, Sources};
-use crate::answer::{Answers, Sample};
+use crate::answer::Answers;
 use crate::names::{Quantity, Topic};
 use crate::queries::Windows;
 
@@ -151,9 +151,9 @@ impl Measurer {
 
 fn evaluated_at(answers: &Answers) -> Option<f64> {
     let topics = Topic::ALL.iter();
-    let first = topics.filter_map(|topic| answers.samples(*topic).first());
+    let first = topics.filter_map(|topic| answers.of(*topic)?.samples.first());
     first
-        .map(|sample: &Sample| sample.evaluated_at)
+        .map(|sample| sample.evaluated_at)
         .filter(|at| at.is_finite())
         .reduce(f64::max)
 }

@@ -13,7 +13,7 @@ use self::server::{Server, json, with_head};
 use super::Client;
 use crate::answer::{Answers, QueryError};
 use crate::config::PrometheusConfig;
-use crate::names::{Quantity, Topic};
+use crate::names::{Quantity, Source, Topic};
 use crate::queries::{Queries, Windows};
 
 /// 2026-11-25, in milliseconds.
@@ -56,24 +56,28 @@ async fn answers_are_read_with_labels_values_and_warnings() {
           {"metric":{"quantity":"kv_usage","namespace":"ns","pod":"a","unknown":"x"},
            "value":[1795599999.5,"0.25"]},
           {"metric":{"quantity":"waiting","source":"llm_d_epp"},"value":[1795600000,"NaN"]},
+          {"metric":{"quantity":"running","namespace":"ns","pod":"a"},"value":[1795600000,"2"]},
           {"metric":{"quantity":"running","pod":"\u00e9\"\\"},"value":[1795600000,"+Inf"]}]}}"#;
     let server = Server::start(move |_| json(200, body)).await;
     let answers = ask(&config(&server.url)).await;
     let answer = answers.by_topic[&Topic::Load].as_ref().unwrap();
     assert_eq!(answer.warnings, ["a store is down"]);
-    let [usage, waiting, running] = &answer.samples[..] else {
+    let [usage, waiting, again, running] = &answer.samples[..] else {
         panic!("{:?}", answer.samples);
     };
     assert_eq!((usage.quantity, usage.value), (Quantity::KvUsage, 0.25));
-    assert_eq!((&*usage.labels.namespace, &*usage.labels.pod), ("ns", "a"));
+    let labels = &answer.labels[usage.labels];
+    assert_eq!((&*labels.namespace, &*labels.pod), ("ns", "a"));
     assert_eq!(usage.evaluated_at, 1_795_599_999.5);
+    assert_eq!(again.labels, usage.labels, "each set of labels stands once");
     assert!(waiting.value.is_nan());
     assert_eq!(running.value, f64::INFINITY);
-    assert_eq!(&*running.labels.pod, "é\"\\");
+    assert_eq!(waiting.source, Some(Source::LlmDEpp));
+    assert_eq!(&*answer.labels[running.labels].pod, "é\"\\");
     let stats = &answers.stats[1];
     assert_eq!(
         (stats.topic, stats.samples, stats.warnings),
-        (Topic::Load, 3, 1)
+        (Topic::Load, 4, 1)
     );
     assert_eq!((stats.error, stats.bytes), (None, body.len()));
     assert_eq!(stats.clock_behind_seconds, Some(0.5));

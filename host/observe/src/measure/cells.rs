@@ -84,6 +84,14 @@ enum Flaw {
 /// Labels of a model's aggregated series: namespace, exported namespace, model name.
 pub(super) type ModelKey<'a> = (&'a str, &'a str, &'a str);
 
+/// Where the samples under one set of labels belong: a pod, and the position of their cell in its
+/// replica.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    place: Place,
+    cell: usize,
+}
+
 /// Everything that engine instances report.
 pub(super) struct Cells<'a> {
     /// By pool and replica.
@@ -106,16 +114,33 @@ impl<'a> Cells<'a> {
             flaws: BTreeMap::new(),
         };
         for topic in TOPICS {
-            for sample in answers.samples(topic) {
-                if let Some((place, rank)) = index.place(&sample.labels) {
-                    cells.insert(pools, place, rank, sample);
-                    if topic == Topic::Load {
-                        cells.know_model(place.pool, &sample.labels);
-                    }
+            let Some(answer) = answers.of(topic) else {
+                continue;
+            };
+            let labels = answer.labels.iter();
+            let slots: Vec<Option<Slot>> = labels.map(|labels| cells.slot(index, labels)).collect();
+            if topic == Topic::Load {
+                for (slot, labels) in slots.iter().zip(&answer.labels) {
+                    cells.know_model(slot.as_ref(), labels);
+                }
+            }
+            for sample in &answer.samples {
+                let slot = slots.get(sample.labels).copied().flatten();
+                if let (Some(slot), Some(labels)) = (slot, answer.labels.get(sample.labels)) {
+                    cells.insert(pools, slot, sample, labels);
                 }
             }
         }
         cells
+    }
+
+    /// Where the samples under these labels belong.
+    fn slot(&mut self, index: &Index<'a>, labels: &'a Labels) -> Option<Slot> {
+        let (place, rank) = index.place(labels)?;
+        let of_pool = self.by_replica.get_mut(place.pool)?;
+        let cells = of_pool.get_mut(place.replica)?;
+        let cell = position(cells, place.pod, rank, labels);
+        Some(Slot { place, cell })
     }
 
     /// The cells of a replica, without those that a pod left behind under an earlier address.
@@ -171,9 +196,10 @@ impl<'a> Cells<'a> {
             })
     }
 
-    fn insert(&mut self, pools: &'a [FleetPool], place: Place, rank: &'a str, sample: &'a Sample) {
+    fn insert(&mut self, pools: &'a [FleetPool], slot: Slot, sample: &Sample, labels: &Labels) {
+        let Slot { place, cell } = slot;
         let quantity = sample.quantity;
-        let checked = checked(sample);
+        let checked = checked(sample, labels);
         if let Err(flaw) = checked {
             let pod = pools
                 .get(place.pool)
@@ -184,10 +210,10 @@ impl<'a> Cells<'a> {
             counted.or_insert((0, pod)).0 += 1;
         }
         let of_pool = self.by_replica.get_mut(place.pool);
-        let Some(cells) = of_pool.and_then(|of| of.get_mut(place.replica)) else {
+        let cells = of_pool.and_then(|of| of.get_mut(place.replica));
+        let Some(cell) = cells.and_then(|cells| cells.get_mut(cell)) else {
             return;
         };
-        let cell = cell(cells, place.pod, rank, &sample.labels);
         match checked {
             Ok(value) => cell.put(quantity, value),
             Err(Flaw::NotFinite | Flaw::NoShare) => cell.spoiled |= 1 << quantity as u32,
@@ -195,10 +221,11 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn know_model(&mut self, pool: usize, labels: &'a Labels) {
-        if labels.model_name.is_empty() {
+    fn know_model(&mut self, slot: Option<&Slot>, labels: &'a Labels) {
+        let Some(slot) = slot.filter(|_| !labels.model_name.is_empty()) else {
             return;
-        }
+        };
+        let pool = slot.place.pool;
         let key = (
             &*labels.namespace,
             &*labels.exported_namespace,
@@ -215,13 +242,9 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The cell that a series belongs to. A replica has few, so looking through them is quick.
-fn cell<'c, 'a>(
-    cells: &'c mut Vec<Cell<'a>>,
-    pod: usize,
-    rank: &'a str,
-    labels: &'a Labels,
-) -> &'c mut Cell<'a> {
+/// Position of the cell that series belong to, a new one where there is none. A replica has few, so
+/// looking through them is quick.
+fn position<'a>(cells: &mut Vec<Cell<'a>>, pod: usize, rank: &'a str, labels: &'a Labels) -> usize {
     let engine = Engine {
         pod,
         instance: &labels.instance,
@@ -236,26 +259,24 @@ fn cell<'c, 'a>(
     let known = cells
         .iter()
         .position(|cell| cell.engine == engine && cell.model == model);
-    let position = known.unwrap_or(cells.len());
-    if position == cells.len() {
+    known.unwrap_or_else(|| {
         cells.push(Cell {
             engine,
             model,
             values: [None; Quantity::COUNT],
             spoiled: 0,
         });
-    }
-    #[expect(clippy::indexing_slicing, reason = "found, or pushed just now")]
-    &mut cells[position]
+        cells.len() - 1
+    })
 }
 
-fn checked(sample: &Sample) -> Result<f64, Flaw> {
+fn checked(sample: &Sample, labels: &Labels) -> Result<f64, Flaw> {
     let value = sample.value;
     if !value.is_finite() {
         return Err(Flaw::NotFinite);
     }
     if sample.quantity == Quantity::KvBlocks {
-        return cache_tokens(&sample.labels).ok_or(Flaw::NoSize);
+        return cache_tokens(labels).ok_or(Flaw::NoSize);
     }
     let may_fall = [Quantity::WaitingGrowth, Quantity::RunningGrowth];
     if value < 0.0 && !may_fall.contains(&sample.quantity) {

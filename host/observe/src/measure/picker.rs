@@ -6,7 +6,7 @@ use trimtab_core::fleet::FleetPool;
 
 use super::histogram::Histogram;
 use super::index::{Index, pod_names};
-use crate::answer::{Answers, Labels, Sample};
+use crate::answer::{Answers, Labels};
 use crate::names::{Quantity, Source, Topic};
 
 const TOPICS: [Topic; 3] = [
@@ -49,7 +49,9 @@ pub(super) struct PickerLoad {
 struct Entry<'a> {
     pod: &'a str,
     source: Source,
-    sample: &'a Sample,
+    value: f64,
+    /// Of a histogram's bucket.
+    bound: &'a str,
 }
 
 /// By pool and quantity.
@@ -62,12 +64,12 @@ impl<'a> Pickers<'a> {
         let learned = learned(index, answers);
         let mut entries: HashMap<(usize, Quantity), Vec<Entry<'a>>> = HashMap::new();
         for topic in TOPICS {
-            for sample in answers.samples(topic) {
-                let pool = index.picker_pool(&sample.labels, &learned);
-                let (Some(pool), Some(source)) = (pool, sample.labels.source) else {
+            for (sample, labels) in answers.samples(topic) {
+                let pool = index.picker_pool(labels, &learned);
+                let (Some(pool), Some(source)) = (pool, sample.source) else {
                     continue;
                 };
-                let pod = pod(&sample.labels);
+                let pod = pod(labels);
                 if GAUGES.contains(&sample.quantity) && is_gone(pools.get(pool), pod) {
                     continue;
                 }
@@ -75,7 +77,8 @@ impl<'a> Pickers<'a> {
                 of.push(Entry {
                     pod,
                     source,
-                    sample,
+                    value: sample.value,
+                    bound: &labels.le,
                 });
             }
         }
@@ -179,8 +182,8 @@ impl<'a> Pickers<'a> {
     fn histogram(&self, pool: usize, quantity: Quantity) -> Histogram {
         let mut histogram = Histogram::default();
         for entry in self.newest_by_pod(pool, quantity) {
-            let count = entry.sample.value;
-            let bound = entry.sample.labels.le.parse().ok();
+            let count = entry.value;
+            let bound = entry.bound.parse().ok();
             if let Some(bound) = bound.filter(|_| count.is_finite() && count >= 0.0) {
                 histogram.add(bound, count);
             }
@@ -197,7 +200,7 @@ fn total<'e>(
 ) -> Option<f64> {
     let mut sum = None;
     for entry in entries {
-        let value = entry.sample.value;
+        let value = entry.value;
         let (name, pod) = (quantity.label(), entry.pod);
         if !value.is_finite() {
             warnings.push(format!(
@@ -219,9 +222,9 @@ fn total<'e>(
 /// Pools of picker pods, from those of their series that name one.
 fn learned<'a>(index: &Index<'a>, answers: &'a Answers) -> HashMap<(&'a str, &'a str), usize> {
     let mut learned = HashMap::new();
-    for sample in answers.samples(Topic::PickerQueue) {
-        if let Some(pool) = index.named_pool(&sample.labels) {
-            learned.extend(pod_names(&sample.labels).map(|key| (key, pool)));
+    for (_, labels) in answers.samples(Topic::PickerQueue) {
+        if let Some(pool) = index.named_pool(labels) {
+            learned.extend(pod_names(labels).map(|key| (key, pool)));
         }
     }
     learned

@@ -14,7 +14,7 @@ use trimtab_core::fleet::{FleetPod, FleetPool, FleetReplica, Measured, MetricsSt
 use trimtab_core::snapshot::PoolRules;
 
 use super::Measurer;
-use crate::answer::{Answer, Answers, QueryError, Sample};
+use crate::answer::{Answer, Answers, Labels, QueryError, Sample};
 use crate::names::{Quantity, Topic, rows};
 
 /// 2026-11-25, in seconds.
@@ -45,10 +45,24 @@ impl Prometheus {
     /// One series with any labels.
     fn with(mut self, quantity: Quantity, labels: Value, value: f64) -> Self {
         let topic = rows().find(|row| row.quantity == quantity).unwrap().topic;
+        let (mut source, mut set) = (None, Labels::default());
+        for (name, text) in labels.as_object().unwrap() {
+            if name == "source" {
+                source = Some(serde_json::from_value(text.clone()).unwrap());
+            } else {
+                *set.get_mut(name).unwrap() = text.as_str().unwrap().into();
+            }
+        }
         if let Some(Ok(answer)) = self.answers.by_topic.get_mut(&topic) {
+            let known = answer.labels.iter().position(|known| *known == set);
+            let labels = known.unwrap_or_else(|| {
+                answer.labels.push(set);
+                answer.labels.len() - 1
+            });
             answer.samples.push(Sample {
                 quantity,
-                labels: serde_json::from_value(labels).unwrap(),
+                source,
+                labels,
                 value,
                 evaluated_at: self.at,
             });

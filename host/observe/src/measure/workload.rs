@@ -26,8 +26,7 @@ impl Buckets {
             histograms: HashMap::new(),
         };
         let topics = [Topic::TtftBuckets, Topic::ItlBuckets];
-        for sample in topics.iter().flat_map(|topic| answers.samples(*topic)) {
-            let labels = &sample.labels;
+        for (sample, labels) in topics.iter().flat_map(|topic| answers.samples(*topic)) {
             let key = (
                 &*labels.namespace,
                 &*labels.exported_namespace,
@@ -35,7 +34,7 @@ impl Buckets {
             );
             // Of a model of several pools it is not known whose requests were counted.
             let pool = models.get(&key).and_then(|owner| owner.one());
-            let (Some(pool), Some(source)) = (pool, labels.source) else {
+            let (Some(pool), Some(source)) = (pool, sample.source) else {
                 continue;
             };
             let bound = labels
