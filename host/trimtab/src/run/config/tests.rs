@@ -144,6 +144,10 @@ fn errors_of_a_file_name_the_key_and_the_line() {
         &["intervalSeconds"],
     );
     refused("pools: [\n", &["config.yaml: "]);
+    refused(
+        "mode: [enforce]\n",
+        &["mode: ", "expected one of `enforce`, `observe`, `paused`"],
+    );
 }
 
 #[test]
