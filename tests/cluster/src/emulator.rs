@@ -7,6 +7,7 @@
 //! wall.
 
 mod answers;
+pub mod crowd;
 mod exposition;
 mod pods;
 mod server;

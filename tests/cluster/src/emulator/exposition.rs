@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use trimtab_sim::live::{EngineReading, Histogram, PickerReading};
-use trimtab_sim::spec::{PoolSpec, VariantSpec};
+use trimtab_sim::spec::VariantSpec;
 
 /// A vLLM server's metrics.
 pub(super) fn engine(model: &str, variant: &VariantSpec, reading: &EngineReading) -> String {
@@ -67,20 +67,20 @@ fn cache_config(variant: &VariantSpec) -> String {
 }
 
 /// An endpoint picker's metrics, with flow control on.
-pub(super) fn picker(pool: &PoolSpec, reading: &PickerReading) -> String {
-    let of_pool = Page::new(&[("name", &pool.name)]);
+pub(super) fn picker(pool: &str, model: &str, reading: &PickerReading) -> String {
+    let of_pool = Page::new(&[("name", pool)]);
     let of_requests = Page::new(&[
         ("fairness_id", "default-flow"),
-        ("model_name", &pool.model),
+        ("model_name", model),
         ("priority", "0"),
-        ("target_model_name", &pool.model),
+        ("target_model_name", model),
     ]);
     let of_queue = Page::new(&[
         ("fairness_id", "default-flow"),
-        ("inference_pool", &pool.name),
-        ("model_name", &pool.model),
+        ("inference_pool", pool),
+        ("model_name", model),
         ("priority", "0"),
-        ("target_model_name", &pool.model),
+        ("target_model_name", model),
     ]);
     let mut page = of_pool;
     page.gauge("llm_d_epp_ready_endpoints", reading.endpoints as f64);
@@ -213,7 +213,7 @@ pools:
         let reading = live.engine(0, 0, "pod").unwrap();
         (
             engine(&pool.model, &pool.variants[0], &reading),
-            picker(pool, &live.picker(0).unwrap()),
+            picker(&pool.name, &pool.model, &live.picker(0).unwrap()),
         )
     }
 

@@ -61,7 +61,7 @@ async fn metrics(
     }
 }
 
-fn page(text: String) -> Response {
+pub(super) fn page(text: String) -> Response {
     ([(header::CONTENT_TYPE, TEXT)], text).into_response()
 }
 
@@ -78,7 +78,8 @@ impl Server {
             }
             Behind::Picker { pool } => {
                 let reading = self.world.picker(pool).await?;
-                Some(exposition::picker(pools.get(pool)?, &reading))
+                let of_pool = pools.get(pool)?;
+                Some(exposition::picker(&of_pool.name, &of_pool.model, &reading))
             }
         }
     }
