@@ -4,6 +4,7 @@ use anyhow::ensure;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use trimtab_cluster_tests::fixtures::scalers::hpa;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
@@ -17,26 +18,12 @@ async fn two_that_scale_one_target_are_both_told_and_nothing_is_decided() -> any
     in_namespace(plane, async |namespace| {
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
-        let hpa = json!({
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": "chat-h100-hpa", "annotations": {
-                "llm-d.ai/managed": "true",
-                "llm-d.ai/model-id": "Llama-3.1-8B",
-            }},
-            "spec": {
-                "scaleTargetRef": {
-                    "apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100",
-                },
-                "minReplicas": 1,
-                "maxReplicas": 5,
-                "metrics": [{"type": "External", "external": {
-                    "metric": {"name": "wva_desired_replicas"},
-                    "target": {"type": "AverageValue", "averageValue": "1"},
-                }}],
-            },
-        });
-        namespace.apply_json(hpa).await?;
+        let metadata = json!({"name": "chat-h100-hpa", "annotations": {
+            "llm-d.ai/managed": "true",
+            "llm-d.ai/model-id": "Llama-3.1-8B",
+        }});
+        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"});
+        namespace.apply_json(hpa(metadata, &target, (1, 5))).await?;
         let _operator = operate(plane, namespace, &chat).await?;
         let refused = ("OptimizationReady", "InvalidConfiguration");
         let status = wait_for_reason(namespace, "the variant is refused", refused).await?;

@@ -30,8 +30,10 @@ use crate::decisions::{install, metric};
 
 const SCENARIO: &str = include_str!("simulated/scenario.yaml");
 
-/// When the load of a pool changes, in seconds of the run: of `chat-elsewhere` the other way.
-const STEPS: [f64; 2] = [60.0, 120.0];
+/// When the load rises, in seconds of the run; then that of `chat-elsewhere` falls.
+const RISE: f64 = 60.0;
+/// The other way round.
+const FALL: f64 = 120.0;
 
 #[tokio::test]
 async fn pools_asked_for_in_every_way_get_the_decisions_of_the_simulator() -> anyhow::Result<()> {
@@ -192,7 +194,7 @@ fn differences(
     real: &Trajectory,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for end in STEPS.into_iter().chain([spec.duration_seconds]) {
+    for end in [RISE, FALL, spec.duration_seconds] {
         let (wanted, given) = (simulated.at(end), real.at(end));
         if !are_near(pool, wanted, given) {
             let name = &pool.name;
@@ -201,7 +203,11 @@ fn differences(
             ));
         }
     }
-    let rise = STEPS[usize::from(pool.name == "chat-elsewhere")];
+    let rise = if pool.name == "chat-elsewhere" {
+        FALL
+    } else {
+        RISE
+    };
     let [wanted, given] = [simulated, real].map(|of| of.growth_after(rise, pool));
     let latest = wanted.map(|wanted| wanted + delay(&spec.timing));
     if given.is_none() || latest.is_none() || given > latest {

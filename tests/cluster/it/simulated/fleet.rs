@@ -4,12 +4,13 @@ use anyhow::Context as _;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use trimtab_cluster_tests::Namespace;
-use trimtab_cluster_tests::emulator::{Labels, PoolPods};
+use trimtab_cluster_tests::emulator::PoolPods;
 use trimtab_cluster_tests::fixtures::groups::GroupController;
 use trimtab_cluster_tests::fixtures::nodes::{GpuNode, PRODUCT_LABEL};
 use trimtab_cluster_tests::fixtures::pools::{
     PoolVersion, create_picker, create_pool, picker_name,
 };
+use trimtab_cluster_tests::fixtures::scalers::hpa;
 use trimtab_cluster_tests::fixtures::servers::{APP_LABEL, ModelServer, wait_for_ready_pods};
 use trimtab_sim::spec::{PoolSpec, Spec, VariantSpec};
 
@@ -132,13 +133,12 @@ impl<'a> Place<'a> {
         let names: Vec<&str> = names.collect();
         let mut pods = PoolPods::by_app(namespace.name(), &names, Some(&picker));
         pods.name = Some(name.to_owned());
-        for (position, (variant, workload)) in pool.variants.iter().zip(self.workloads).enumerate()
-        {
+        let variants = pool.variants.iter().zip(self.workloads);
+        for ((variant, workload), labels) in variants.zip(&mut pods.variants) {
             workload.create(self, &pool.model, variant).await?;
             self.claim(&pool.model, variant, workload).await?;
             if matches!(workload, Workload::LeaderWorkerSet) {
-                let leader = Labels::from([(WORKER_INDEX.to_owned(), "0".to_owned())]);
-                pods.variants[position].extend(leader);
+                labels.insert(WORKER_INDEX.to_owned(), "0".to_owned());
             }
         }
         Ok(pods)
@@ -181,28 +181,12 @@ impl<'a> Place<'a> {
                 let name = format!("{name}-hpa");
                 let metadata = json!({"name": name, "annotations": annotations});
                 namespace
-                    .apply_json(hpa(metadata, &target, min, max))
+                    .apply_json(hpa(metadata, &target, (min, max)))
                     .await?;
             }
             Way::ScaledObject => {
-                let object = json!({
-                    "apiVersion": "keda.sh/v1alpha1",
-                    "kind": "ScaledObject",
-                    "metadata": {"name": name, "annotations": annotations},
-                    "spec": {
-                        "scaleTargetRef": target,
-                        "minReplicaCount": min, "maxReplicaCount": max,
-                        "triggers": [{"type": "prometheus"}],
-                    },
-                });
-                let scaled = namespace.apply_json(object).await?;
-                let metadata = json!({
-                    "name": format!("keda-hpa-{name}"),
-                    "annotations": annotations,
-                    "ownerReferences": [owner(&scaled)?],
-                });
-                let child = hpa(metadata, &target, min.max(1), max);
-                namespace.apply_json(child).await?;
+                let named = (name.as_str(), &annotations);
+                scaled_object(namespace, named, &target, (min, max)).await?;
             }
         }
         Ok(())
@@ -269,21 +253,32 @@ impl Target {
     }
 }
 
-fn hpa(metadata: Value, target: &Value, min: u32, max: u32) -> Value {
-    json!({
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata,
+/// With the HPA that KEDA makes for it.
+async fn scaled_object(
+    namespace: &Namespace,
+    (name, annotations): (&str, &Value),
+    target: &Value,
+    (min, max): (u32, u32),
+) -> anyhow::Result<()> {
+    let object = json!({
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": name, "annotations": annotations},
         "spec": {
             "scaleTargetRef": target,
-            "minReplicas": min,
-            "maxReplicas": max,
-            "metrics": [{"type": "External", "external": {
-                "metric": {"name": "wva_desired_replicas"},
-                "target": {"type": "AverageValue", "averageValue": "1"},
-            }}],
+            "minReplicaCount": min,
+            "maxReplicaCount": max,
+            "triggers": [{"type": "prometheus"}],
         },
-    })
+    });
+    let scaled = namespace.apply_json(object).await?;
+    let metadata = json!({
+        "name": format!("keda-hpa-{name}"),
+        "annotations": annotations,
+        "ownerReferences": [owner(&scaled)?],
+    });
+    let child = hpa(metadata, target, (min.max(1), max));
+    namespace.apply_json(child).await.map(drop)
 }
 
 fn owner(of: &DynamicObject) -> anyhow::Result<Value> {
