@@ -15,10 +15,10 @@ mod tests;
 use trimtab_contract::{Replica as Observed, Workload};
 
 use self::histogram::{Histogram, ITL_BOUNDS, TTFT_BOUNDS};
-use self::samples::{LONG_WINDOW_SECONDS, ReplicaSamples, SHORT_WINDOW_SECONDS, Samples};
+use self::samples::{ReplicaSamples, Samples};
 use crate::engine::{Counters, Reading};
 use crate::fleet::Replica;
-use crate::spec::VariantSpec;
+use crate::spec::{Timing, VariantSpec};
 
 /// Scrapes of one router.
 pub(crate) type RouterSamples = Samples<RouterReading>;
@@ -54,10 +54,15 @@ impl Default for RouterReading {
 }
 
 /// One replica as a collector sees it at `now`.
-pub(crate) fn observe_replica(now: f64, replica: &Replica<'_>, variant: &VariantSpec) -> Observed {
+pub(crate) fn observe_replica(
+    (now, windows): (f64, &Timing),
+    replica: &Replica<'_>,
+    variant: &VariantSpec,
+) -> Observed {
     let samples = &replica.samples;
-    let short = samples.ends(now, SHORT_WINDOW_SECONDS);
-    let long = samples.ends(now, LONG_WINDOW_SECONDS);
+    let short = samples.ends(now, windows.window_seconds);
+    let long = samples.ends(now, windows.long_window_seconds);
+    let largest = |of| largest(samples, now, windows.window_seconds, of);
     let over_short =
         |of: fn(&Counters) -> (f64, u64)| short.and_then(|(first, last, _)| mean(first, last, of));
     let over_long =
@@ -69,11 +74,11 @@ pub(crate) fn observe_replica(now: f64, replica: &Replica<'_>, variant: &Variant
         metrics_age: samples
             .age(now)
             .unwrap_or_else(|| now - replica.serving_since.unwrap_or(now)),
-        kv_usage: largest(samples, now, |reading| reading.kv_usage),
-        waiting: largest(samples, now, |reading| reading.waiting as f64),
+        kv_usage: largest(|reading| reading.kv_usage),
+        waiting: largest(|reading| reading.waiting as f64),
         kv_capacity_tokens: samples.age(now).map(|_| variant.kv_capacity_tokens),
         running: samples
-            .latest(now, LONG_WINDOW_SECONDS)
+            .latest(now, windows.long_window_seconds)
             .map(|reading| reading.running as f64),
         request_rate: short.map(|(first, last, seconds)| {
             (last.counters.finished - first.counters.finished) as f64 / seconds
@@ -90,14 +95,19 @@ pub(crate) fn observe_replica(now: f64, replica: &Replica<'_>, variant: &Variant
 
 /// A pool's workload as a collector sees it at `now`, `percentile` being the objective's.
 pub(crate) fn observe_workload<'a, 'b: 'a>(
-    now: f64,
+    (now, windows): (f64, &Timing),
     router: &RouterSamples,
     replicas: impl Iterator<Item = &'a Replica<'b>> + Clone,
     percentile: f64,
 ) -> Workload {
-    let short = router.ends(now, SHORT_WINDOW_SECONDS);
-    let long = router.ends(now, LONG_WINDOW_SECONDS);
-    let latest = router.latest(now, LONG_WINDOW_SECONDS);
+    let Timing {
+        window_seconds: short_window,
+        long_window_seconds: long_window,
+        ..
+    } = *windows;
+    let short = router.ends(now, short_window);
+    let long = router.ends(now, long_window);
+    let latest = router.latest(now, long_window);
     let tokens = |of: fn(&RouterReading) -> u64| {
         long.and_then(|(first, last, _)| {
             ratio(
@@ -111,7 +121,7 @@ pub(crate) fn observe_workload<'a, 'b: 'a>(
             .map(|(first, last, seconds)| (last.arrived - first.arrived) as f64 / seconds),
         input_tokens: tokens(|reading| reading.input_tokens),
         output_tokens: tokens(|reading| reading.output_tokens),
-        prefix_hit_ratio: mean_over(now, LONG_WINDOW_SECONDS, replicas.clone(), |counters| {
+        prefix_hit_ratio: mean_over(now, long_window, replicas.clone(), |counters| {
             (counters.prefix_hits as f64, counters.prefix_queries)
         }),
         queued_requests: latest.map(|reading| reading.queued_requests as f64),
@@ -119,7 +129,7 @@ pub(crate) fn observe_workload<'a, 'b: 'a>(
         ttft_mean: short.and_then(|(first, last, _)| last.ttft.mean_since(&first.ttft)),
         ttft_at_percentile: short
             .and_then(|(first, last, _)| last.ttft.quantile_since(&first.ttft, percentile)),
-        itl_mean: mean_over(now, SHORT_WINDOW_SECONDS, replicas, |counters| {
+        itl_mean: mean_over(now, short_window, replicas, |counters| {
             (counters.itl_seconds, counters.itl_count)
         }),
         itl_at_percentile: short
@@ -127,9 +137,14 @@ pub(crate) fn observe_workload<'a, 'b: 'a>(
     }
 }
 
-fn largest(samples: &ReplicaSamples, now: f64, of: fn(&Reading) -> f64) -> Option<f64> {
+fn largest(
+    samples: &ReplicaSamples,
+    now: f64,
+    window: f64,
+    of: fn(&Reading) -> f64,
+) -> Option<f64> {
     samples
-        .within(now, SHORT_WINDOW_SECONDS)
+        .within(now, window)
         .map(|(_, reading)| of(reading))
         .reduce(f64::max)
 }

@@ -19,7 +19,7 @@ pub struct Spec {
     pub faults: Vec<FaultSpec>,
 }
 
-/// The clocks of the control loop, in seconds.
+/// The clocks of the control loop, and what is measured over, in seconds.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// Between decisions.
@@ -28,6 +28,10 @@ pub struct Timing {
     pub scrape_seconds: f64,
     /// Between looks of the HPA at the desired count.
     pub actuation_seconds: f64,
+    /// Over which rates, maxima and times are taken.
+    pub window_seconds: f64,
+    /// Over which token lengths and prefix hits are taken. Older samples are forgotten.
+    pub long_window_seconds: f64,
 }
 
 impl Default for Timing {
@@ -36,6 +40,8 @@ impl Default for Timing {
             tick_seconds: 15.0,
             scrape_seconds: 15.0,
             actuation_seconds: 15.0,
+            window_seconds: 60.0,
+            long_window_seconds: 300.0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the harness promises, on a control plane of its own.
 
+mod conflict;
 mod control_plane;
 mod decisions;
 mod emulator;
@@ -9,4 +10,5 @@ mod namespace;
 mod operator;
 mod prometheus;
 mod scenario;
+mod simulated;
 mod wva;

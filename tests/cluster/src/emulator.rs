@@ -38,6 +38,9 @@ pub type Labels = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub struct PoolPods {
     pub namespace: String,
+    /// Of the InferencePool, where the scenario calls it something else: there, pools of two
+    /// namespaces have no name in common.
+    pub name: Option<String>,
     /// By variant, in the order of the scenario.
     pub variants: Vec<Labels>,
     /// Those of the endpoint picker, where there is one.
@@ -56,6 +59,7 @@ impl PoolPods {
         };
         Self {
             namespace: namespace.to_owned(),
+            name: None,
             variants: variants.iter().map(|variant| labels(variant)).collect(),
             picker: picker.map(labels),
         }
@@ -85,8 +89,11 @@ impl Emulator {
         speed: f64,
         pods: Vec<PoolPods>,
     ) -> anyhow::Result<Self> {
-        let spec = spec(scenario, speed)?;
+        let mut spec = spec(scenario, speed)?;
         check(&spec, &pods)?;
+        for (pool, pods) in spec.pools.iter_mut().zip(&pods) {
+            pool.name = pods.name.clone().unwrap_or(pool.name.clone());
+        }
         let answers = Arc::new(Answers::default());
         let world = World::start(spec);
         // Before its thread, so that who asks at once is answered.

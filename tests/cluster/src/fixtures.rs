@@ -4,4 +4,5 @@ pub mod crds;
 pub mod groups;
 pub mod nodes;
 pub mod pools;
+pub mod scalers;
 pub mod servers;

@@ -13,7 +13,8 @@ pub mod operator;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
-mod scratch;
+pub mod scratch;
+pub mod simulation;
 pub mod wait;
 
 pub use control_plane::{ControlPlane, Options};

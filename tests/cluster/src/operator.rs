@@ -1,7 +1,7 @@
 //! Trimtab itself: the binary of this workspace, built when it is not up to date, as a process that
 //! can be killed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -99,6 +99,20 @@ impl Operator {
         })
         .await
     }
+}
+
+/// Runs `trimtab` with these arguments until it ends.
+///
+/// # Errors
+/// Where it cannot be built or started, or fails; has what it wrote to standard error.
+pub async fn run_to_end<S: AsRef<OsStr>>(arguments: &[S]) -> anyhow::Result<()> {
+    let binary = tokio::task::spawn_blocking(binary).await??;
+    let mut command = Command::new(binary);
+    command.args(arguments).stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", output.status);
+    Ok(())
 }
 
 /// The binary, built once in this process; cargo knows whether there is anything to do. Blocks.

@@ -7,11 +7,6 @@ use crate::engine::Reading;
 /// Scrapes of one replica.
 pub(crate) type ReplicaSamples = Samples<Reading>;
 
-/// Longest window that is read, in seconds; older samples are dropped.
-pub(crate) const LONG_WINDOW_SECONDS: f64 = 300.0;
-/// Window of maxima, of rates, and of times, in seconds.
-pub(crate) const SHORT_WINDOW_SECONDS: f64 = 60.0;
-
 /// Samples in order of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples<T> {
@@ -27,11 +22,12 @@ impl<T> Default for Samples<T> {
 }
 
 impl<T> Samples<T> {
-    pub(crate) fn push(&mut self, at: f64, sample: T) {
+    /// Drops what is older than the longest window that is read.
+    pub(crate) fn push(&mut self, at: f64, sample: T, longest: f64) {
         while self
             .samples
             .front()
-            .is_some_and(|(oldest, _)| *oldest <= at - LONG_WINDOW_SECONDS)
+            .is_some_and(|(oldest, _)| *oldest <= at - longest)
         {
             self.samples.pop_front();
         }
@@ -77,9 +73,9 @@ mod tests {
     #[test]
     fn rates_need_two_samples_in_the_window() {
         let mut samples = Samples::default();
-        samples.push(10.0, 1);
+        samples.push(10.0, 1, 300.0);
         assert!(samples.ends(20.0, 60.0).is_none());
-        samples.push(25.0, 4);
+        samples.push(25.0, 4, 300.0);
         assert_eq!(samples.ends(30.0, 60.0), Some((&1, &4, 15.0)));
         assert!(samples.ends(75.0, 60.0).is_none());
     }
@@ -88,7 +84,7 @@ mod tests {
     fn ages_grow_while_nothing_is_scraped() {
         let mut samples = Samples::default();
         assert_eq!(samples.age(5.0), None);
-        samples.push(10.0, ());
+        samples.push(10.0, (), 300.0);
         assert_eq!(samples.age(100.0), Some(90.0));
         assert!(samples.latest(100.0, 60.0).is_none());
     }
@@ -97,7 +93,7 @@ mod tests {
     fn samples_older_than_every_window_are_dropped() {
         let mut samples = Samples::default();
         for scrape in 0..100 {
-            samples.push(f64::from(scrape) * 15.0, scrape);
+            samples.push(f64::from(scrape) * 15.0, scrape, 300.0);
         }
         assert_eq!(samples.samples.len(), 20);
     }

@@ -6,6 +6,9 @@ use crate::fleet::Fleet;
 use crate::spec::Spec;
 use crate::testing::{simple, variant};
 
+/// As by default.
+const LONGEST: f64 = 300.0;
+
 fn reading(waiting: u64, finished: u64, ttft_seconds: f64) -> Reading {
     Reading {
         kv_usage: waiting as f64 / 10.0,
@@ -30,7 +33,7 @@ fn one_replica(spec: &Spec) -> Fleet<'_> {
 fn a_replica_without_samples_gives_no_values() {
     let spec = simple(60.0, 1, Vec::new());
     let fleet = one_replica(&spec);
-    let seen = observe_replica(20.0, &fleet.replicas[0], &variant(1));
+    let seen = observe_replica((20.0, &Timing::default()), &fleet.replicas[0], &variant(1));
     assert_eq!(
         (seen.kv_usage, seen.waiting, seen.running, seen.request_rate),
         (None, None, None, None)
@@ -47,9 +50,11 @@ fn gauges_are_the_largest_of_the_last_minute() {
     let spec = simple(60.0, 1, Vec::new());
     let mut fleet = one_replica(&spec);
     for (at, waiting) in [(0.0, 9), (15.0, 4), (30.0, 7), (45.0, 2)] {
-        fleet.replicas[0].samples.push(at, reading(waiting, 0, 0.0));
+        fleet.replicas[0]
+            .samples
+            .push(at, reading(waiting, 0, 0.0), LONGEST);
     }
-    let seen = observe_replica(62.0, &fleet.replicas[0], &variant(1));
+    let seen = observe_replica((62.0, &Timing::default()), &fleet.replicas[0], &variant(1));
     assert_eq!(
         (seen.waiting, seen.kv_usage, seen.running),
         (Some(7.0), Some(0.7), Some(3.0))
@@ -61,13 +66,17 @@ fn gauges_are_the_largest_of_the_last_minute() {
 fn rates_are_between_scrapes_and_means_over_what_came() {
     let spec = simple(60.0, 1, Vec::new());
     let mut fleet = one_replica(&spec);
-    fleet.replicas[0].samples.push(0.0, reading(0, 100, 50.0));
+    fleet.replicas[0]
+        .samples
+        .push(0.0, reading(0, 100, 50.0), LONGEST);
     assert_eq!(
-        observe_replica(10.0, &fleet.replicas[0], &variant(1)).request_rate,
+        observe_replica((10.0, &Timing::default()), &fleet.replicas[0], &variant(1)).request_rate,
         None
     );
-    fleet.replicas[0].samples.push(15.0, reading(0, 130, 56.0));
-    let seen = observe_replica(20.0, &fleet.replicas[0], &variant(1));
+    fleet.replicas[0]
+        .samples
+        .push(15.0, reading(0, 130, 56.0), LONGEST);
+    let seen = observe_replica((20.0, &Timing::default()), &fleet.replicas[0], &variant(1));
     assert_eq!((seen.request_rate, seen.ttft), (Some(2.0), Some(0.2)));
     assert_eq!(
         (seen.input_tokens, seen.output_tokens),
@@ -80,9 +89,13 @@ fn rates_are_between_scrapes_and_means_over_what_came() {
 fn values_leave_their_windows_when_scrapes_stop() {
     let spec = simple(60.0, 1, Vec::new());
     let mut fleet = one_replica(&spec);
-    fleet.replicas[0].samples.push(0.0, reading(3, 100, 50.0));
-    fleet.replicas[0].samples.push(15.0, reading(3, 130, 56.0));
-    let seen = observe_replica(80.0, &fleet.replicas[0], &variant(1));
+    fleet.replicas[0]
+        .samples
+        .push(0.0, reading(3, 100, 50.0), LONGEST);
+    fleet.replicas[0]
+        .samples
+        .push(15.0, reading(3, 130, 56.0), LONGEST);
+    let seen = observe_replica((80.0, &Timing::default()), &fleet.replicas[0], &variant(1));
     assert_eq!(
         (seen.waiting, seen.ttft, seen.request_rate),
         (None, None, None)
@@ -93,10 +106,31 @@ fn values_leave_their_windows_when_scrapes_stop() {
 }
 
 #[test]
+fn windows_are_as_long_as_the_run_says() {
+    let spec = simple(60.0, 1, Vec::new());
+    let windows = Timing {
+        window_seconds: 20.0,
+        long_window_seconds: 40.0,
+        ..Timing::default()
+    };
+    let mut fleet = one_replica(&spec);
+    let samples = &mut fleet.replicas[0].samples;
+    for (at, waiting, finished) in [(0.0, 9, 100), (15.0, 8, 130), (30.0, 4, 130)] {
+        samples.push(at, reading(waiting, finished, 0.0), 40.0);
+    }
+    let seen = observe_replica((32.0, &windows), &fleet.replicas[0], &variant(1));
+    assert_eq!((seen.waiting, seen.request_rate), (Some(8.0), Some(0.0)));
+    assert_eq!(seen.input_tokens, Some(100.0));
+    let seen = observe_replica((41.0, &windows), &fleet.replicas[0], &variant(1));
+    assert_eq!((seen.waiting, seen.request_rate), (Some(4.0), None));
+    assert_eq!(seen.input_tokens, None, "none finished in the long window");
+}
+
+#[test]
 fn the_workload_comes_from_the_router_and_its_percentiles_from_buckets() {
     let mut samples = RouterSamples::default();
     let mut exported = RouterReading::default();
-    samples.push(0.0, exported.clone());
+    samples.push(0.0, exported.clone(), LONGEST);
     exported.arrived = 60;
     exported.queued_requests = 4;
     exported.queued_bytes = 1600;
@@ -107,8 +141,13 @@ fn the_workload_comes_from_the_router_and_its_percentiles_from_buckets() {
         exported.ttft.observe(0.3);
         exported.itl.observe(0.03);
     }
-    samples.push(15.0, exported);
-    let seen = observe_workload(16.0, &samples, std::iter::empty(), 0.9);
+    samples.push(15.0, exported, LONGEST);
+    let seen = observe_workload(
+        (16.0, &Timing::default()),
+        &samples,
+        std::iter::empty(),
+        0.9,
+    );
     assert_eq!(
         (seen.request_rate, seen.queued_requests, seen.queued_bytes),
         (Some(4.0), Some(4.0), Some(1600.0))
@@ -136,11 +175,16 @@ fn means_of_a_pool_weigh_replicas_by_what_they_served() {
         ..reading(0, 0, 0.0)
     };
     for replica in &mut fleet.replicas {
-        replica.samples.push(0.0, itl(0.0, 0));
+        replica.samples.push(0.0, itl(0.0, 0), LONGEST);
     }
-    fleet.replicas[0].samples.push(15.0, itl(3.0, 300));
-    fleet.replicas[1].samples.push(15.0, itl(2.0, 100));
-    let seen = observe_workload(16.0, &RouterSamples::default(), fleet.replicas.iter(), 0.9);
+    fleet.replicas[0].samples.push(15.0, itl(3.0, 300), LONGEST);
+    fleet.replicas[1].samples.push(15.0, itl(2.0, 100), LONGEST);
+    let seen = observe_workload(
+        (16.0, &Timing::default()),
+        &RouterSamples::default(),
+        fleet.replicas.iter(),
+        0.9,
+    );
     assert_eq!(seen.itl_mean, Some(5.0 / 400.0));
     assert_eq!((seen.request_rate, seen.ttft_at_percentile), (None, None));
 }

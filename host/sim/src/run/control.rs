@@ -41,7 +41,8 @@ impl<'a> Simulation<'a> {
             .is_some_and(|pool| now >= pool.dark_until)
         {
             let reading = replica.engine.reading(now);
-            replica.samples.push(now, reading);
+            let longest = self.spec.timing.long_window_seconds;
+            replica.samples.push(now, reading, longest);
         }
         self.events.add(
             now + period(self.spec.timing.scrape_seconds),
@@ -56,7 +57,8 @@ impl<'a> Simulation<'a> {
         if now >= pool.dark_until {
             pool.reading.queued_requests = pool.router.queued_requests();
             pool.reading.queued_bytes = pool.router.queued_bytes();
-            pool.samples.push(now, pool.reading.clone());
+            let longest = self.spec.timing.long_window_seconds;
+            pool.samples.push(now, pool.reading.clone(), longest);
         }
         self.events.add(
             now + period(self.spec.timing.scrape_seconds),
@@ -154,6 +156,7 @@ impl<'a> Simulation<'a> {
         let serving: Vec<&Replica<'a>> = serving
             .filter_map(|id| self.fleet.replicas.get(id))
             .collect();
+        let windows = &self.spec.timing;
         let percentile = pool.spec.objective.percentile;
         PoolSnapshot {
             pool: ObservedPool {
@@ -161,7 +164,12 @@ impl<'a> Simulation<'a> {
                 namespace: pool.spec.namespace.clone(),
                 model: pool.spec.model.clone(),
                 objective: pool.spec.objective.clone(),
-                workload: observe_workload(now, &pool.samples, serving.iter().copied(), percentile),
+                workload: observe_workload(
+                    (now, windows),
+                    &pool.samples,
+                    serving.iter().copied(),
+                    percentile,
+                ),
                 variants: variants()
                     .map(|(variant, spec)| self.variant(index, variant, spec, pool))
                     .collect(),
@@ -177,11 +185,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn observed(&self, now: f64, replica: &Replica<'a>) -> Option<Observed> {
-        Some(observe_replica(
-            now,
-            replica,
-            self.fleet.variant_spec(replica)?,
-        ))
+        let variant = self.fleet.variant_spec(replica)?;
+        Some(observe_replica((now, &self.spec.timing), replica, variant))
     }
 
     fn variant(&self, pool: usize, variant: usize, spec: &VariantSpec, of: &Pool<'a>) -> Variant {

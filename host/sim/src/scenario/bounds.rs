@@ -110,6 +110,8 @@ pub(super) const INSTANT_SECONDS: Bounds = Bounds::from_to(0.0, trace::LONGEST_S
 pub(super) const DRAIN_SECONDS: Bounds = Bounds::from_to(0.0, 86_400.0);
 /// Of a clock: an event of each replica or pool.
 pub(super) const PERIOD_SECONDS: Bounds = Bounds::from_to(0.1, 86_400.0);
+/// Of a window of measurements, as the operator has it.
+pub(super) const MEASURED_SECONDS: Bounds = Bounds::from_to(2.0, 3600.0);
 pub(super) const STARTUP_SECONDS: Bounds = Bounds::from_to(0.0, 86_400.0);
 /// Standard deviation over mean: a log-normal distribution of 100 is all tail.
 pub(super) const VARIATION: Bounds = Bounds::from_to(0.0, 100.0);

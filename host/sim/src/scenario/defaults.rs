@@ -65,11 +65,15 @@ impl Default for TimingEntry {
             tick_seconds,
             scrape_seconds,
             actuation_seconds,
+            window_seconds,
+            long_window_seconds,
         } = Timing::default();
         Self {
             tick_seconds,
             scrape_seconds,
             actuation_seconds,
+            window_seconds,
+            long_window_seconds,
         }
     }
 }

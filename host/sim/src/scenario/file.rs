@@ -33,7 +33,7 @@ pub struct ScenarioFile {
     #[serde(default = "defaults::drain_seconds")]
     #[schemars(transform = bounds::DRAIN_SECONDS.shown())]
     pub drain_seconds: f64,
-    /// The control loop's clocks. Without it: 15 s each.
+    /// The control loop's clocks and windows. Without it: 15 s for each clock.
     #[serde(default)]
     pub timing: TimingEntry,
     /// Accelerators beside those of the catalogue, or other figures for those.
@@ -63,7 +63,7 @@ pub struct ScenarioFile {
     pub compare: Vec<Baseline>,
 }
 
-/// The control loop's clocks.
+/// The control loop's clocks and windows.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TimingEntry {
@@ -76,6 +76,14 @@ pub struct TimingEntry {
     /// Between the HPA's looks at the wanted count.
     #[schemars(transform = bounds::PERIOD_SECONDS.shown())]
     pub actuation_seconds: f64,
+    /// Over how long rates, maxima and latencies are taken: the operator's
+    /// `prometheus.windowSeconds`.
+    #[schemars(transform = bounds::MEASURED_SECONDS.shown())]
+    pub window_seconds: f64,
+    /// Over how long token lengths and prefix hits are taken, at least `window-seconds`: the
+    /// operator's `prometheus.longWindowSeconds`.
+    #[schemars(transform = bounds::MEASURED_SECONDS.shown())]
+    pub long_window_seconds: f64,
 }
 
 /// Who decides.

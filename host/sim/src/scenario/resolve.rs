@@ -257,10 +257,22 @@ fn timing(
         )))
     };
     let entry = &file.timing;
+    let window = |key, seconds| place.within(key, bounds::MEASURED_SECONDS, seconds);
+    let long = window("long-window-seconds", entry.long_window_seconds)?;
+    place.key("long-window-seconds").hold(
+        long >= entry.window_seconds,
+        number(long),
+        &format!(
+            "at least `window-seconds`, which is {}",
+            number(entry.window_seconds)
+        ),
+    )?;
     Ok(Timing {
         tick_seconds: clock("tick-seconds", entry.tick_seconds)?,
         scrape_seconds: clock("scrape-seconds", entry.scrape_seconds)?,
         actuation_seconds: clock("actuation-seconds", entry.actuation_seconds)?,
+        window_seconds: window("window-seconds", entry.window_seconds)?,
+        long_window_seconds: long,
     })
 }
 

@@ -37,6 +37,20 @@ fn more_than_fits_a_run_is_refused() {
 }
 
 #[test]
+fn windows_that_cannot_be_are_refused() {
+    refused(
+        "duration-seconds: 120",
+        "duration-seconds: 120\ntiming: {window-seconds: 1}",
+        "s.yaml: timing.window-seconds: is 1; expected a number from 2 to 3600",
+    );
+    refused(
+        "duration-seconds: 120",
+        "duration-seconds: 120\ntiming: {long-window-seconds: 30}",
+        "s.yaml: timing.long-window-seconds: is 30; expected at least `window-seconds`, which is 60",
+    );
+}
+
+#[test]
 fn bursts_in_too_many_turns_are_refused() {
     let turns = SMALL
         .replace("duration-seconds: 120", "duration-seconds: 20e6")
