@@ -52,7 +52,7 @@ pub(crate) async fn operate(
     operate_with(plane, namespace, chat, &["--listen-metrics=0"]).await
 }
 
-async fn operate_with(
+pub(crate) async fn operate_with(
     plane: &ControlPlane,
     namespace: &Namespace,
     chat: &Chat,
@@ -206,7 +206,7 @@ async fn a_prometheus_that_is_gone_lowers_nothing_and_is_shown() -> anyhow::Resu
 }
 
 /// The number in a metric's line that has all these words.
-fn metric(text: &str, words: &[&str]) -> Option<f64> {
+pub(crate) fn metric(text: &str, words: &[&str]) -> Option<f64> {
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let line = lines.find(|line| words.iter().all(|word| line.contains(word)))?;
     line.rsplit(' ').next()?.parse().ok()
