@@ -111,6 +111,17 @@ impl<P: ?Sized> Clone for Bound<P> {
     }
 }
 
+impl<P: ?Sized> Bound<P> {
+    /// The same ladder, each rung as `of` makes it.
+    #[must_use]
+    pub fn map<Q: ?Sized>(&self, of: impl Fn(&Arc<P>) -> Arc<Q>) -> Bound<Q> {
+        Bound {
+            rungs: self.rungs.iter().map(of).collect(),
+            settings: Arc::clone(&self.settings),
+        }
+    }
+}
+
 /// The policies of one pool.
 #[derive(Clone)]
 pub struct PoolPolicies {

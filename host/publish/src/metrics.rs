@@ -6,6 +6,7 @@
 mod current;
 mod families;
 mod labels;
+mod live;
 mod process;
 mod published;
 mod scaling;
@@ -21,10 +22,11 @@ use trimtab_core::decision::{Call, PoolDecision};
 use trimtab_core::policies::Digest;
 
 use current::Current;
+pub use live::Live;
 use process::Process;
 pub use published::{
-    ApiRequests, Build, ErrorCount, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query,
-    Stage, StageSeconds,
+    Build, ErrorCount, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query, Stage,
+    StageSeconds,
 };
 
 /// Everything that `/metrics` shows.
@@ -38,9 +40,10 @@ pub struct Registry {
 impl Registry {
     /// `controller_instance` is a label of WVA's replica metrics, as it is there, where it is set.
     #[must_use]
-    pub fn new(build: &Build, controller_instance: Option<&str>) -> Self {
+    pub fn new(build: &Build, live: &Live, controller_instance: Option<&str>) -> Self {
         let mut encoded = prometheus_client::registry::Registry::default();
         let process = Process::register(&mut encoded, build);
+        live.register(&mut encoded);
         let current = Arc::new(Mutex::new(Current::default()));
         encoded.register_collector(Box::new(current::State(Arc::clone(&current))));
         let replicas = Box::new(current::Replicas(Arc::clone(&current)));
@@ -70,7 +73,6 @@ impl Registry {
             self.process.guard(decision);
         }
         self.queries(&published.queries);
-        self.api_requests(&published.api_requests);
         for error in &published.errors {
             self.error(error.component, error.error_type);
         }
@@ -94,13 +96,6 @@ impl Registry {
     pub fn queries(&self, queries: &[Query]) {
         for query in queries {
             self.process.query(query);
-        }
-    }
-
-    /// Requests to the API server since the last call of this.
-    pub fn api_requests(&self, requests: &[ApiRequests]) {
-        for counted in requests {
-            self.process.api(counted);
         }
     }
 

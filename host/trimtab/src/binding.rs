@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use trimtab_core::policies::{Analyzer, Bound, Digest, Optimizer};
-use trimtab_sandbox::{Policy, Sandbox};
+use trimtab_sandbox::{Policy, Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
 
 use crate::reference::Reference;
 use crate::settings;
@@ -23,7 +23,7 @@ pub(crate) struct Settings<'a> {
 }
 
 /// A role that a component may have.
-pub(crate) trait Role {
+pub(crate) trait Role: Sized {
     const NAME: &'static str;
     /// The shipped policy of this kind.
     const BUILTIN: &'static str;
@@ -36,12 +36,12 @@ pub(crate) trait Role {
     fn check(&self, settings: &Settings<'_>) -> Result<()>;
 }
 
-impl Role for dyn Analyzer {
+impl Role for SandboxedAnalyzer {
     const NAME: &'static str = "analyzer";
     const BUILTIN: &'static str = ANALYZER;
 
     fn of(policy: &Policy) -> Option<Arc<Self>> {
-        policy.analyzer()
+        policy.sandboxed_analyzer().cloned()
     }
 
     fn digest(&self) -> &Digest {
@@ -59,12 +59,12 @@ impl Role for dyn Analyzer {
     }
 }
 
-impl Role for dyn Optimizer {
+impl Role for SandboxedOptimizer {
     const NAME: &'static str = "optimizer";
     const BUILTIN: &'static str = OPTIMIZER;
 
     fn of(policy: &Policy) -> Option<Arc<Self>> {
-        policy.optimizer()
+        policy.sandboxed_optimizer().cloned()
     }
 
     fn digest(&self) -> &Digest {
@@ -83,10 +83,7 @@ impl Role for dyn Optimizer {
 }
 
 /// The ladder's rungs for a reference: the policy itself, then the built-in of its kind.
-pub(crate) fn rungs<R: Role + ?Sized>(
-    sandbox: &Sandbox,
-    reference: &Reference,
-) -> Result<Vec<Arc<R>>> {
+pub(crate) fn rungs<R: Role>(sandbox: &Sandbox, reference: &Reference) -> Result<Vec<Arc<R>>> {
     let chosen = role::<R>(sandbox, reference)?;
     let builtin = role::<R>(sandbox, &Reference::Builtin(R::BUILTIN.to_owned()))?;
     let same = builtin.digest() == chosen.digest();
@@ -98,7 +95,7 @@ pub(crate) fn rungs<R: Role + ?Sized>(
 }
 
 /// A policy with settings that it takes.
-pub(crate) fn bind<R: Role + ?Sized>(
+pub(crate) fn bind<R: Role>(
     sandbox: &Sandbox,
     reference: &Reference,
     settings: &Settings<'_>,
@@ -114,7 +111,7 @@ pub(crate) fn bind<R: Role + ?Sized>(
     Ok((bound, identity))
 }
 
-fn role<R: Role + ?Sized>(sandbox: &Sandbox, reference: &Reference) -> Result<Arc<R>> {
+fn role<R: Role>(sandbox: &Sandbox, reference: &Reference) -> Result<Arc<R>> {
     let policy = reference.load(sandbox)?;
     R::of(&policy).with_context(|| format!("policy `{reference}` has no role `{}`", R::NAME))
 }

@@ -11,6 +11,7 @@ mod operator;
 mod policies;
 mod reloading;
 mod shutdown;
+mod watched;
 mod wiring;
 mod wva;
 
@@ -29,13 +30,21 @@ use crate::output::Output;
 /// # Errors
 /// The configuration cannot be, or what it names cannot be had.
 pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Output> {
-    let log = logging::start(&load(arguments, &[])?.logging)?;
-    let sandbox = cache::sandbox(cache)?;
+    let config = load(arguments, &[])?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("threads cannot be had")?;
-    runtime.block_on(operator::operate(arguments, &sandbox, &log))?;
+    let traces = logging::traces(&config.otlp, runtime.handle())?;
+    let log = logging::start(&config.logging, traces.as_ref())?;
+    let sandbox = cache::sandbox(cache)?;
+    let ended = runtime.block_on(operator::operate(arguments, &sandbox, &log));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    // A name that is being looked up for a collector would keep the process from ending.
+    runtime.shutdown_background();
+    ended?;
     Ok(Output::answer(String::new()))
 }
 

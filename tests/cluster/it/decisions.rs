@@ -52,7 +52,7 @@ pub(crate) async fn operate(
     operate_with(plane, namespace, chat, &["--listen-metrics=0"]).await
 }
 
-async fn operate_with(
+pub(crate) async fn operate_with(
     plane: &ControlPlane,
     namespace: &Namespace,
     chat: &Chat,

@@ -7,6 +7,7 @@ mod emulator;
 mod faults;
 mod fixtures;
 mod namespace;
+mod observability;
 mod operator;
 mod prometheus;
 mod scenario;

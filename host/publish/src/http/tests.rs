@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::metrics::Build;
+use crate::metrics::{Build, Live};
 
 struct Running {
     address: SocketAddr,
@@ -23,7 +23,7 @@ async fn start() -> Running {
         version: "1.2.3",
         revision: None,
     };
-    let registry = Arc::new(Registry::new(&build, None));
+    let registry = Arc::new(Registry::new(&build, &Live::default(), None));
     let known = Arc::new(Health::new(["pods"]));
     let now = Arc::new(AtomicU64::new(0));
     let clock = {

@@ -112,6 +112,19 @@ pub(super) struct PolicyFault {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PolicyFuel {
+    pub(super) role: &'static str,
+    pub(super) policy: String,
+    pub(super) digest: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PolicyDuration {
+    pub(super) role: &'static str,
+    pub(super) policy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Rule {
     pub(super) rule: &'static str,
 }
@@ -130,8 +143,14 @@ pub(super) struct QueryError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Api {
     pub(super) verb: &'static str,
-    pub(super) kind: String,
+    pub(super) resource: String,
     pub(super) code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ApiDuration {
+    pub(super) verb: &'static str,
+    pub(super) resource: String,
 }
 
 /// What WVA calls an accelerator that is not known.

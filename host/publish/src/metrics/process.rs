@@ -9,7 +9,7 @@ use trimtab_contract::Refusal;
 use trimtab_core::decision::{Call, PoolDecision};
 use trimtab_core::policies::Digest;
 
-use super::published::{ApiRequests, Build, Outcome, PolicyRole, Query, StageSeconds};
+use super::published::{Build, Outcome, PolicyRole, Query, StageSeconds};
 use super::{labels, scaling};
 
 /// From a millisecond to the longest that a cycle may take by default, 15 s, and beyond.
@@ -20,7 +20,7 @@ const SECONDS: [f64; 13] = [
 /// Characters of a digest's hex that tell versions apart.
 const DIGEST: usize = 12;
 
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+pub(super) type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -32,7 +32,6 @@ pub(super) struct Process {
     guard_steps: Family<labels::Rule, Counter>,
     queries: Histograms<labels::Query>,
     query_errors: Family<labels::QueryError, Counter>,
-    api_requests: Family<labels::Api, Counter>,
     errors: Family<labels::Error, Counter>,
 }
 
@@ -47,7 +46,6 @@ impl Process {
             guard_steps: Family::default(),
             queries: histograms(),
             query_errors: Family::default(),
-            api_requests: Family::default(),
             errors: Family::default(),
         };
         // A counter that first appears at 1 has no rate.
@@ -85,11 +83,6 @@ impl Process {
             "trimtab_prometheus_query_errors",
             "Queries to Prometheus without a usable answer, by what was asked for and why",
             self.query_errors.clone(),
-        );
-        registry.register(
-            "trimtab_api_requests",
-            "Requests to the API server; the code is empty where there was no answer",
-            self.api_requests.clone(),
         );
         registry.register(
             "wva_errors",
@@ -193,19 +186,6 @@ impl Process {
         }
     }
 
-    pub(super) fn api(&self, requests: &ApiRequests) {
-        let labels = labels::Api {
-            verb: requests.verb,
-            kind: requests.kind.clone(),
-            code: requests
-                .code
-                .map_or_else(String::new, |code| code.to_string()),
-        };
-        self.api_requests
-            .get_or_create(&labels)
-            .inc_by(requests.count);
-    }
-
     pub(super) fn error(&self, component: &'static str, error_type: &'static str) {
         let labels = labels::Error {
             component,
@@ -229,18 +209,21 @@ fn register_build(registry: &mut Registry, build: &Build) {
     );
 }
 
-fn histograms<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
+pub(super) fn histograms<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
     Family::new_with_constructor(|| Histogram::new(SECONDS))
 }
 
 /// One value that is not a number would make the sum one for ever.
-fn observe<L: Clone + std::hash::Hash + Eq>(of: &Histograms<L>, labels: &L, seconds: f64) {
+pub(super) fn observe<L>(of: &Histograms<L>, labels: &L, seconds: f64)
+where
+    L: Clone + std::hash::Hash + Eq,
+{
     if seconds.is_finite() && seconds >= 0.0 {
         of.get_or_create(labels).observe(seconds);
     }
 }
 
-fn short(digest: &Digest) -> String {
+pub(super) fn short(digest: &Digest) -> String {
     let hex = digest.0.strip_prefix("sha256:").unwrap_or(&digest.0);
     hex.chars().take(DIGEST).collect()
 }

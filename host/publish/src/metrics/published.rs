@@ -24,8 +24,6 @@ pub struct Published {
     pub policies: Vec<PolicyName>,
     /// The cycle's queries to Prometheus.
     pub queries: Vec<Query>,
-    /// Requests to the API server since the cycle before.
-    pub api_requests: Vec<ApiRequests>,
     /// What went wrong without ending the cycle.
     pub errors: Vec<ErrorCount>,
 }
@@ -93,18 +91,6 @@ pub struct Query {
     pub seconds: f64,
     /// Why it has no answer: of a closed vocabulary. `None` where it has one.
     pub error: Option<&'static str>,
-}
-
-/// Requests to the API server that are alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiRequests {
-    /// e.g. `patch`.
-    pub verb: &'static str,
-    /// Kind of the object, e.g. `VariantAutoscaling`.
-    pub kind: String,
-    /// HTTP status; `None` where there was no answer.
-    pub code: Option<u16>,
-    pub count: u64,
 }
 
 /// Something that went wrong; both words are of a closed vocabulary.

@@ -1,6 +1,7 @@
 //! What a scrape reads, against the decisions that it was made from.
 
 mod cycle;
+mod document;
 
 use trimtab_contract::Role;
 use trimtab_core::decision::{Call, GuardStep, Planned, Rule, VariantDecision};
@@ -62,7 +63,7 @@ fn cycle(decisions: Vec<PoolDecision>) -> Published {
 }
 
 fn registry() -> Registry {
-    Registry::new(&BUILD, None)
+    Registry::new(&BUILD, &Live::default(), None)
 }
 
 /// Lines of a family's series, without help and type.
@@ -245,7 +246,7 @@ fn changes_are_counted_by_direction_and_by_who_moved_the_count() {
 
 #[test]
 fn the_controller_instance_is_a_label_of_replica_metrics_where_it_is_set() {
-    let registry = Registry::new(&BUILD, Some("blue"));
+    let registry = Registry::new(&BUILD, &Live::default(), Some("blue"));
     registry.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 2)])]));
     for family in [
         "wva_desired_replicas",
@@ -261,7 +262,7 @@ fn the_controller_instance_is_a_label_of_replica_metrics_where_it_is_set() {
     }
     let ticks = series(&registry, "trimtab_ticks_total");
     assert!(!ticks[0].contains("controller_instance"), "{ticks:?}");
-    let without = Registry::new(&BUILD, Some(""));
+    let without = Registry::new(&BUILD, &Live::default(), Some(""));
     without.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 2)])]));
     let lines = series(&without, "wva_desired_replicas");
     assert!(!lines[0].contains("controller_instance"), "{lines:?}");

@@ -15,7 +15,7 @@ use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 use trimtab_observe::{Answers, Client as Prometheus, Measurer, Queries};
 use trimtab_publish::metrics::{
-    ApiRequests, ErrorCount, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
+    ErrorCount, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
 };
 
 use super::clock::{Stopwatch, now_ms};
@@ -61,8 +61,8 @@ impl Cycle {
         let outcome =
             tokio::task::block_in_place(|| self.decide(&view, fleet, measured, &policies, now_ms));
         let decided = watch.lap();
-        log(&outcome.decisions);
-        let (errors, api_requests) = self.write(&view, &outcome, now_ms).await;
+        log(&view, &outcome.decisions);
+        let errors = self.write(&view, &outcome, now_ms).await;
         let stages = [
             (Stage::Observe, observed),
             (Stage::Measure, measured_seconds),
@@ -80,7 +80,6 @@ impl Cycle {
                 .into(),
             policies: self.policies.names(),
             queries: queries(&answers),
-            api_requests,
             errors,
         });
     }
@@ -152,14 +151,9 @@ impl Cycle {
     }
 
     /// Status and events; nothing of it where this process no longer leads.
-    async fn write(
-        &mut self,
-        view: &View,
-        outcome: &Outcome,
-        now_ms: u64,
-    ) -> (Vec<ErrorCount>, Vec<ApiRequests>) {
+    async fn write(&mut self, view: &View, outcome: &Outcome, now_ms: u64) -> Vec<ErrorCount> {
         if !self.leadership.leads() {
-            return (Vec::new(), Vec::new());
+            return Vec::new();
         }
         let pools = view.pools.iter().zip(&outcome.decisions);
         let mut wanted: Vec<Wanted> = pools
@@ -181,13 +175,7 @@ impl Cycle {
             component: "status",
             error_type: "write",
         };
-        let written = ApiRequests {
-            verb: "patch",
-            kind: "VariantAutoscaling".to_owned(),
-            code: Some(200),
-            count: report.written as u64,
-        };
-        (vec![error; report.failed.len()], vec![written])
+        vec![error; report.failed.len()]
     }
 }
 
@@ -211,10 +199,15 @@ fn queries(answers: &Answers) -> Vec<Query> {
 }
 
 /// A line for each variant whose count changes; the rest only when asked for.
-fn log(decisions: &[PoolDecision]) {
-    for pool in decisions {
-        let _span =
-            tracing::info_span!("pool", namespace = pool.namespace, pool = pool.pool).entered();
+fn log(view: &View, decisions: &[PoolDecision]) {
+    for (seen, pool) in view.pools.iter().zip(decisions) {
+        let span = tracing::info_span!(
+            "pool",
+            namespace = pool.namespace,
+            pool = pool.pool,
+            model = seen.fleet.pool.model
+        );
+        let _within = span.enter();
         for told in &pool.conditions {
             tracing::debug!(reason = told.reason, message = told.message, "condition");
         }

@@ -16,7 +16,7 @@ use trimtab_core::memory::Memory;
 use trimtab_observe::{Client as Prometheus, Measurer, Queries};
 use trimtab_publish::Health;
 use trimtab_publish::http;
-use trimtab_publish::metrics::{Build, Outcome, Registry};
+use trimtab_publish::metrics::{Build, Live, Outcome, Registry};
 use trimtab_sandbox::Sandbox;
 
 use super::clock::{Stopwatch, now_ms};
@@ -49,17 +49,19 @@ struct Operator {
 
 pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &Log) -> Result<()> {
     let stopping = shutdown::listen()?;
-    let clients = Clients::connect().await?;
+    let live = Live::default();
+    let clients = Clients::connect(&live).await?;
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
-    let policies = Policies::load(sandbox, &config.policies)?;
+    let policies = Policies::load(sandbox, &config.policies, &live)?;
     let windows = wiring::windows(&config.prometheus);
     let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus)?)?;
     let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         revision: None,
     };
-    let registry = Arc::new(Registry::new(&build, config.controller_instance.as_deref()));
+    let instance = config.controller_instance.as_deref();
+    let registry = Arc::new(Registry::new(&build, &live, instance));
     let health = Arc::new(Health::new([CACHE]));
     let clock = Stopwatch::start();
     let servers = serve(&config, &registry, &health, clock, &stopping).await?;

@@ -6,39 +6,41 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
-use trimtab_core::policies::{Analyzer, Bound, Optimizer, PoolPolicies};
-use trimtab_publish::metrics::PolicyName;
-use trimtab_sandbox::Sandbox;
+use trimtab_core::policies::{Bound, PoolPolicies};
+use trimtab_publish::metrics::{Live, PolicyName};
+use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
 
 use super::config::{Policies as Configured, Policy};
+use super::watched::Watched;
 use crate::binding::{self, Role, Settings};
 use crate::reference::Reference;
 use crate::summary::Identity;
 
 /// Loaded components, and the settings documents that they are bound with.
 pub(super) struct Policies {
-    analyzers: Vec<Arc<dyn Analyzer>>,
-    optimizer: Bound<dyn Optimizer>,
+    analyzer: Bound<SandboxedAnalyzer>,
+    optimizer: Bound<SandboxedOptimizer>,
     names: Vec<PolicyName>,
     /// By document, so that pools with equal settings share one.
     documents: BTreeMap<String, Arc<str>>,
+    live: Live,
 }
 
 impl Policies {
     /// Loads what the configuration names, and has the policies check their settings.
-    pub(super) fn load(sandbox: &Sandbox, configured: &Configured) -> Result<Self> {
-        let analyzer = bind::<dyn Analyzer>(sandbox, &configured.analyzer, "policies.analyzer")?;
-        let optimizer =
-            bind::<dyn Optimizer>(sandbox, &configured.optimizer, "policies.optimizer")?;
+    pub(super) fn load(sandbox: &Sandbox, configured: &Configured, live: &Live) -> Result<Self> {
+        let analyzer = bind(sandbox, &configured.analyzer, "policies.analyzer")?;
+        let optimizer = bind(sandbox, &configured.optimizer, "policies.optimizer")?;
         let names = [analyzer.1, optimizer.1].map(|identity| PolicyName {
             digest: identity.digest,
             name: identity.name,
         });
         Ok(Self {
-            analyzers: analyzer.0.rungs,
+            analyzer: analyzer.0,
             optimizer: optimizer.0,
             names: names.into(),
             documents: BTreeMap::new(),
+            live: live.clone(),
         })
     }
 
@@ -51,26 +53,26 @@ impl Policies {
         self.optimizer.settings = document(settings).into();
     }
 
-    /// A pool's policies; settings that its analyzer does not take hold the pool, and are told of.
+    /// A pool's policies, called within the span that this is; settings that its analyzer does not
+    /// take hold the pool, and are told of.
     pub(super) fn of_pool(&mut self, settings: &Map<String, Value>) -> PoolPolicies {
         let text = document(settings);
         let shared = self.documents.entry(text.clone());
         let settings = shared.or_insert_with(|| text.into());
+        let mut analyzer = self
+            .analyzer
+            .map(|policy| Watched::of(policy, &self.live) as _);
+        analyzer.settings = Arc::clone(settings);
         PoolPolicies {
-            analyzers: vec![Bound {
-                rungs: self.analyzers.clone(),
-                settings: Arc::clone(settings),
-            }],
-            optimizer: self.optimizer.clone(),
+            analyzers: vec![analyzer],
+            optimizer: self
+                .optimizer
+                .map(|policy| Watched::of(policy, &self.live) as _),
         }
     }
 }
 
-fn bind<R: Role + ?Sized>(
-    sandbox: &Sandbox,
-    policy: &Policy,
-    key: &str,
-) -> Result<(Bound<R>, Identity)> {
+fn bind<R: Role>(sandbox: &Sandbox, policy: &Policy, key: &str) -> Result<(Bound<R>, Identity)> {
     let reference: Reference = policy
         .policy
         .parse()

@@ -1,5 +1,6 @@
 //! The configuration in the words of the crates that it is for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -7,7 +8,9 @@ use kube::core::Selector;
 use tokio::net::TcpListener;
 use trimtab_cluster::config::{Config as ClusterConfig, selector};
 use trimtab_cluster::lease::LeaseConfig;
+use trimtab_cluster::requests::{self, Told};
 use trimtab_observe::{PrometheusConfig, Windows};
+use trimtab_publish::metrics::Live;
 
 use super::config::{Address, Config, LeaderElection, Prometheus};
 
@@ -28,16 +31,25 @@ impl Clients {
     ///
     /// # Errors
     /// There is no cluster to be found.
-    pub(super) async fn connect() -> Result<Self> {
+    pub(super) async fn connect(live: &Live) -> Result<Self> {
         let mut config = kube::Config::infer()
             .await
             .context("no cluster: set KUBECONFIG, or run in a pod with a service account")?;
         config.connect_timeout = Some(REQUEST_TIMEOUT);
         let namespace = config.default_namespace.clone();
-        let watching = kube::Client::try_from(config.clone())?;
+        let live = live.clone();
+        let told: Told = Arc::new(move |request| {
+            live.api_request(
+                request.verb,
+                &request.resource,
+                request.code,
+                request.seconds,
+            );
+        });
+        let watching = requests::client(config.clone(), Arc::clone(&told))?;
         config.read_timeout = Some(REQUEST_TIMEOUT);
         config.write_timeout = Some(REQUEST_TIMEOUT);
-        let asking = kube::Client::try_from(config)?;
+        let asking = requests::client(config, told)?;
         Ok(Self {
             watching,
             asking,

@@ -1,10 +1,11 @@
 //! The policies that decide in a simulation, with what stands in for them when they fault.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use anyhow::Result;
-use trimtab_core::policies::{Analyzer, Bound, Optimizer, PoolPolicies};
-use trimtab_sandbox::Sandbox;
+use trimtab_core::policies::{Bound, PoolPolicies};
+use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
 use trimtab_sim::scenario::{PolicyChoice, Scenario};
 
 use crate::arguments::SimulateArguments;
@@ -27,23 +28,26 @@ impl Decider {
         arguments: &SimulateArguments,
     ) -> Result<Self> {
         let analyzer =
-            bind::<dyn Analyzer>(sandbox, arguments.analyzer.as_ref(), &scenario.analyzer())?;
-        let optimizer =
-            bind::<dyn Optimizer>(sandbox, arguments.optimizer.as_ref(), &scenario.optimizer())?;
+            bind::<SandboxedAnalyzer>(sandbox, arguments.analyzer.as_ref(), &scenario.analyzer())?;
+        let optimizer = bind::<SandboxedOptimizer>(
+            sandbox,
+            arguments.optimizer.as_ref(),
+            &scenario.optimizer(),
+        )?;
         Ok(Self {
             identities: Policies {
                 analyzer: analyzer.1,
                 optimizer: optimizer.1,
             },
             policies: PoolPolicies {
-                analyzers: vec![analyzer.0],
-                optimizer: optimizer.0,
+                analyzers: vec![analyzer.0.map(|policy| Arc::clone(policy) as _)],
+                optimizer: optimizer.0.map(|policy| Arc::clone(policy) as _),
             },
         })
     }
 }
 
-fn bind<R: Role + ?Sized>(
+fn bind<R: Role>(
     sandbox: &Sandbox,
     named: Option<&Reference>,
     choice: &PolicyChoice,

@@ -193,7 +193,7 @@ fn calls_and_faults_are_counted_by_policy_even_if_it_only_faults() {
 }
 
 #[test]
-fn stages_queries_and_api_requests_add_up() {
+fn stages_and_queries_add_up() {
     let registry = registry();
     let mut told = cycle(Vec::new());
     told.stages = vec![
@@ -211,12 +211,6 @@ fn stages_queries_and_api_requests_add_up() {
         seconds: 0.05,
         error: Some("timeout"),
     }];
-    told.api_requests = vec![ApiRequests {
-        verb: "patch",
-        kind: "VariantAutoscaling".to_owned(),
-        code: Some(409),
-        count: 3,
-    }];
     registry.update(&told);
     registry.update(&told);
     let read = |line: &str| value(&registry, line);
@@ -229,7 +223,47 @@ fn stages_queries_and_api_requests_add_up() {
     let errors =
         read(r#"trimtab_prometheus_query_errors_total{query="kv-usage",reason="timeout"}"#);
     assert_eq!(errors, Some(2.0));
-    let requests =
-        read(r#"trimtab_api_requests_total{verb="patch",kind="VariantAutoscaling",code="409"}"#);
-    assert_eq!(requests, Some(6.0));
+}
+
+#[test]
+fn requests_to_the_api_server_show_as_they_happen() {
+    let live = Live::default();
+    // Before there is a registry, as when the configuration is read.
+    live.api_request("list", "configmaps", Some(200), 0.25);
+    let registry = Registry::new(&BUILD, &live, None);
+    live.api_request("patch", "variantautoscalings/status", Some(409), 0.5);
+    live.api_request("patch", "variantautoscalings/status", Some(409), 0.5);
+    live.api_request("watch", "pods", None, 5.0);
+    let read = |labels: &str| value(&registry, &format!("trimtab_api_requests_total{labels}"));
+    let of = [
+        (r#"{verb="list",resource="configmaps",code="200"}"#, 1.0),
+        (
+            r#"{verb="patch",resource="variantautoscalings/status",code="409"}"#,
+            2.0,
+        ),
+        (r#"{verb="watch",resource="pods",code="<error>"}"#, 1.0),
+    ];
+    for (labels, count) in of {
+        assert_eq!(read(labels), Some(count), "{labels}");
+    }
+    let seconds = r#"trimtab_api_request_duration_seconds_sum{verb="patch",resource="variantautoscalings/status"}"#;
+    assert_eq!(value(&registry, seconds), Some(1.0));
+}
+
+#[test]
+fn fuel_adds_up_by_policy_and_its_version() {
+    let live = Live::default();
+    let registry = Registry::new(&BUILD, &live, None);
+    let digests = ["a", "b"].map(|letter| Digest(format!("sha256:{}", letter.repeat(64))));
+    live.policy_call(PolicyRole::Analyzer, ("mine", &digests[0]), 700, 0.002);
+    live.policy_call(PolicyRole::Analyzer, ("mine", &digests[0]), 300, 0.002);
+    live.policy_call(PolicyRole::Analyzer, ("mine", &digests[1]), 50, 0.002);
+    let fuel = |digest: &str| {
+        let of = format!(r#"{{role="analyzer",policy="mine",digest="{digest}"}}"#);
+        value(&registry, &format!("trimtab_policy_fuel_total{of}"))
+    };
+    assert_eq!(fuel("aaaaaaaaaaaa"), Some(1000.0));
+    assert_eq!(fuel("bbbbbbbbbbbb"), Some(50.0));
+    let calls = r#"trimtab_policy_call_duration_seconds_count{role="analyzer",policy="mine"}"#;
+    assert_eq!(value(&registry, calls), Some(3.0));
 }
