@@ -13,7 +13,8 @@ pub mod operator;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
-mod scratch;
+pub mod proxy;
+pub mod scratch;
 pub mod wait;
 
 pub use control_plane::{ControlPlane, Options};
@@ -21,3 +22,4 @@ pub use emulator::Emulator;
 pub use namespace::{Namespace, in_namespace};
 pub use operator::Operator;
 pub use prometheus::{Prometheus, PrometheusOptions};
+pub use proxy::Proxy;
