@@ -218,15 +218,16 @@ impl Shared {
 
 async fn treat(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let answer = shared.answer(request).await;
-    answer.unwrap_or_else(|error| {
-        (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response()
-    })
+    answer.unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response())
 }
 
 fn own(answer: Answer) -> Response {
     let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     if let Some(seconds) = answer.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

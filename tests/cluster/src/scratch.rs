@@ -11,14 +11,16 @@ const LOCK: &str = ".in-use";
 /// A directory that is removed on drop, unless a panic is on its way. One that was left behind,
 /// by a killed process or in a static, is removed when the next is made.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     /// Held, and let go by the kernel whichever way the process ends.
     _lock: File,
 }
 
 impl Scratch {
-    pub(crate) fn new(kind: &str) -> anyhow::Result<Self> {
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn new(kind: &str) -> anyhow::Result<Self> {
         let parent = std::env::temp_dir().join("trimtab-cluster-tests");
         fs_err::create_dir_all(&parent)?;
         // One process at a time makes and sweeps, so that none sweeps what is not yet locked.
@@ -32,7 +34,8 @@ impl Scratch {
         Ok(Self { path, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -1,0 +1,1 @@
+//! Nodes and GPUs that are lost, or never were.

@@ -1,0 +1,1 @@
+//! Objects that are deleted in use, and made again.
