@@ -16,7 +16,7 @@ use crate::scenario::Chat;
 /// Several windows, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(150);
 /// Requests per second on the wall: more than a replica of the emulated fleet serves.
-const HEAVY: f64 = 600.0;
+pub(crate) const HEAVY: f64 = 600.0;
 pub(crate) const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
 
 /// Our own definition; applied again and again, it stays as it is.

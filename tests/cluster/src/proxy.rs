@@ -68,6 +68,26 @@ impl Answer {
             body: body.to_string(),
         }
     }
+
+    /// As an API server that has too much to do.
+    #[must_use]
+    pub fn too_many(retry_after: u32) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::refusal(429, "TooManyRequests")
+        }
+    }
+
+    /// A watch whose first event says that its resource version is gone.
+    #[must_use]
+    pub fn expired() -> Self {
+        let status = Self::refusal(410, "Expired").body;
+        Self {
+            code: 200,
+            retry_after: None,
+            body: format!("{{\"type\":\"ERROR\",\"object\":{status}}}\n"),
+        }
+    }
 }
 
 type Rule = Arc<dyn Fn(&Asked) -> Treatment + Send + Sync>;
