@@ -58,9 +58,24 @@ pub(crate) async fn operate_with(
     more: &[&str],
     environment: &[(&str, &str)],
 ) -> anyhow::Result<Operator> {
+    let own = format!("--namespace={}", namespace.name());
+    let more: Vec<&str> = [own.as_str()]
+        .into_iter()
+        .chain(more.iter().copied())
+        .collect();
+    operate_everywhere(plane, namespace, chat, &more, environment).await
+}
+
+/// The same for all namespaces.
+pub(crate) async fn operate_everywhere(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+    more: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<Operator> {
     let flags = [
         format!("--prometheus-url={}", chat.prometheus.url()),
-        format!("--namespace={}", namespace.name()),
         format!("--set=leaderElection.namespace={}", namespace.name()),
     ];
     let ca = format!("--set=prometheus.caFile={}", plane.authority().display());

@@ -17,7 +17,7 @@ use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 use super::Counts;
 use super::prometheus::ticks;
 use crate::decisions::{
-    claim, grown, install, metric, operate_with, reason, scrape, status, wait_for,
+    claim, grown, install, metric, operate_everywhere, reason, scrape, status, wait_for,
 };
 use crate::scenario::{Chat, H100};
 
@@ -34,12 +34,11 @@ async fn operate_with_nodes(
     let port = free_port()?;
     let more = [
         format!("--listen-metrics=127.0.0.1:{port}"),
-        "--set=namespaces=".to_owned(),
         format!("--set=nodeSelector={NODE_LABEL}={name}"),
         format!("--controller-instance={name}"),
     ];
     let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    let operator = operate_with(plane, namespace, chat, &more, &[]).await?;
+    let operator = operate_everywhere(plane, namespace, chat, &more, &[]).await?;
     Ok((operator, port))
 }
 
