@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
 use trimtab_cluster_tests::fixtures::servers::{
@@ -17,7 +18,8 @@ use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 use super::Counts;
 use super::prometheus::ticks;
 use crate::decisions::{
-    claim, grown, install, metric, operate_everywhere, reason, scrape, status, wait_for,
+    HEAVY, VARIANT, claim, grown, install, metric, operate_everywhere, reason, scrape, status,
+    wait_for,
 };
 use crate::scenario::{Chat, H100};
 
@@ -48,7 +50,7 @@ async fn claim_here(namespace: &Namespace) -> anyhow::Result<()> {
     let label = json!({"metadata": {"labels": {
         "wva.llmd.ai/controller-instance": namespace.name(),
     }}});
-    let variants: Api<kube::api::DynamicObject> = namespace.dynamic(crate::decisions::VARIANT);
+    let variants: Api<DynamicObject> = namespace.dynamic(VARIANT);
     let patch = Patch::Merge(label);
     variants
         .patch("chat-h100", &PatchParams::default(), &patch)
@@ -66,17 +68,25 @@ async fn wait_for_gpus(port: u16, gpus: f64) -> anyhow::Result<()> {
     .await
 }
 
-/// Its kubelet is not heard of any more, as the node controller would find after a while.
-async fn silence(plane: &ControlPlane, nodes: &Api<Node>, name: &str) -> anyhow::Result<()> {
+/// Its kubelet is not heard of any more: says of it and its pods what the node controller says
+/// after a while.
+async fn lose(plane: &ControlPlane, namespace: &Namespace, node: &str) -> anyhow::Result<()> {
     plane.signal("kwok", Signal::STOP).await?;
-    let unknown = json!({"status": {"conditions": [{
-        "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
-        "message": "Kubelet stopped posting node status.",
-    }]}});
-    let unknown = Patch::Strategic(unknown);
+    let ready = |status: &str| {
+        let condition = json!({"type": "Ready", "status": status, "reason": "NodeStatusUnknown"});
+        Patch::Strategic(json!({"status": {"conditions": [condition]}}))
+    };
+    let parameters = PatchParams::default();
+    let nodes: Api<Node> = Api::all(namespace.client());
     nodes
-        .patch_status(name, &PatchParams::default(), &unknown)
+        .patch_status(node, &parameters, &ready("Unknown"))
         .await?;
+    let pods: Api<Pod> = namespace.api();
+    let on_it = ListParams::default().fields(&format!("spec.nodeName={node}"));
+    for pod in pods.list(&on_it).await? {
+        pods.patch_status(&pod.name_any(), &parameters, &ready("False"))
+            .await?;
+    }
     Ok(())
 }
 
@@ -102,16 +112,11 @@ async fn a_node_that_is_lost_takes_its_gpus_and_lowers_nothing() -> anyhow::Resu
         nodes.uncordon(&full).await?;
         wait_for_gpus(port, 12.0).await?;
 
-        silence(&plane, &nodes, &other).await?;
+        lose(&plane, namespace, &other).await?;
         wait_for_gpus(port, 8.0).await?;
         let pods: Api<Pod> = namespace.api();
-        wait_until("its pod is not ready", DEADLINE, async || {
-            let listed = pods.list(&ListParams::default().labels(OF_CHAT)).await?;
-            let ready = listed.iter().filter(|pod| is_ready(pod)).count();
-            ensure!(ready == 1, "{ready} are ready");
-            Ok(())
-        })
-        .await?;
+        let listed = pods.list(&ListParams::default().labels(OF_CHAT)).await?;
+        assert_eq!(listed.iter().filter(|pod| is_ready(pod)).count(), 1);
         // Of the replica that is left all is known: the other one is not waited for.
         let from = ticks(&scrape(port).await?).context("no ticks")?;
         wait_until("it goes on with one", DEADLINE, async || {
@@ -145,6 +150,7 @@ async fn a_pod_that_finds_no_place_is_shown_and_no_more_is_asked_for() -> anyhow
 
         // One that serves, and two free GPUs; somebody asks for one more than that.
         scale_deployment(namespace, "chat-h100", 4).await?;
+        chat.emulator.set_rate(0, 2.0 * HEAVY);
         wait_for(namespace, "the drift is taken over", |status| {
             status["currentReplicas"] == json!(4)
         })
@@ -161,6 +167,12 @@ async fn a_pod_that_finds_no_place_is_shown_and_no_more_is_asked_for() -> anyhow
             Ok(())
         })
         .await?;
+        wait_until("more would be needed", DEADLINE, async || {
+            let short = ["trimtab_pool_condition{", "GpusShort"];
+            ensure!(metric(&scrape(port).await?, &short) == Some(1.0), "not yet");
+            Ok(())
+        })
+        .await?;
         let from = ticks(&scrape(port).await?).context("no ticks")?;
         wait_until("it stays so", DEADLINE, async || {
             let metrics = scrape(port).await?;
@@ -168,8 +180,6 @@ async fn a_pod_that_finds_no_place_is_shown_and_no_more_is_asked_for() -> anyhow
             assert_eq!(asked, Some(4.0), "{metrics}");
             let passed = ticks(&metrics).context("no ticks")? - from;
             ensure!(passed >= 5.0, "{passed} ticks");
-            let short = metric(&metrics, &["trimtab_pool_condition{", "GpusShort"]);
-            assert_eq!(short, Some(1.0), "{metrics}");
             Ok(())
         })
         .await?;
