@@ -167,12 +167,10 @@ async fn a_pod_that_finds_no_place_is_shown_and_no_more_is_asked_for() -> anyhow
             Ok(())
         })
         .await?;
-        wait_until("more would be needed", DEADLINE, async || {
-            let short = ["trimtab_pool_condition{", "GpusShort"];
-            ensure!(metric(&scrape(port).await?, &short) == Some(1.0), "not yet");
-            Ok(())
-        })
-        .await?;
+        let waiting = "sum(vllm:num_requests_waiting) > 0";
+        chat.prometheus
+            .wait_for(waiting, |of| !of.is_empty())
+            .await?;
         let from = ticks(&scrape(port).await?).context("no ticks")?;
         wait_until("it stays so", DEADLINE, async || {
             let metrics = scrape(port).await?;
