@@ -149,8 +149,10 @@ impl<T> ByRole<T> {
 pub(crate) struct Needs {
     /// Name of the variant.
     replicas_of: String,
-    /// Instant of the first need that is remembered.
+    /// Instant of the first need that is remembered without a gap.
     since: u64,
+    /// Instant of the last one.
+    until: u64,
     pub(crate) replicas: Recent,
     /// With all the room for doubt.
     pub(crate) asked: Recent,
@@ -177,6 +179,7 @@ impl Needs {
             None => {
                 *self = Self {
                     since: now,
+                    until: now,
                     ..Self::default()
                 };
             }
@@ -184,8 +187,14 @@ impl Needs {
         self.replicas_of = variant.into();
     }
 
-    /// Seconds that are remembered.
-    pub(crate) fn age(&self, now: u64) -> f64 {
+    /// Seconds that are remembered. What was needed in a gap of more than `longest_gap` seconds is
+    /// not known: remembering begins anew.
+    pub(crate) fn age(&mut self, now: u64, longest_gap: f64) -> f64 {
+        let gap = now.saturating_sub(self.until) as f64 / 1e3;
+        if gap > longest_gap {
+            self.since = now;
+        }
+        self.until = now;
         now.saturating_sub(self.since) as f64 / 1e3
     }
 }
@@ -251,6 +260,13 @@ mod tests {
         needs.count_in("h100", 1_000, |name| (name == "h100").then_some(10.0));
         needs.replicas.0.push(2_000, 60_000, 8.0);
         needs
+    }
+
+    #[test]
+    fn after_a_gap_needs_are_remembered_anew() {
+        let mut needs = needs();
+        let ages = [2_000, 62_000, 122_000, 182_001, 242_001].map(|now| needs.age(now, 60.0));
+        assert_eq!(ages, [1.0, 61.0, 121.0, 0.0, 60.0]);
     }
 
     #[test]

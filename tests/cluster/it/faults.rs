@@ -1,37 +1,63 @@
 //! Faults of what the operator lives on: no count is lowered, and nothing is lost.
 
-use serde_json::json;
-use trimtab_cluster_tests::fixtures::servers::scale_deployment;
-use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
-use trimtab_cluster_tests::{ControlPlane, in_namespace};
+mod api_server;
+mod gpus;
+mod leader;
+mod objects;
+mod prometheus;
+mod state;
 
-use crate::decisions::{claim, desired, grown, install, operate, wait_for};
-use crate::scenario::Chat;
+use std::sync::{Arc, Mutex};
 
-#[tokio::test]
-async fn an_api_server_that_is_killed_and_comes_back_lowers_nothing() -> anyhow::Result<()> {
-    let plane = ControlPlane::start(Default::default()).await?;
-    install(&plane).await?;
-    in_namespace(&plane, async |namespace| {
-        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let operator = operate(&plane, namespace, &chat).await?;
-        let asked = grown(namespace, &chat).await?;
-        plane.kill("kube-apiserver").await?;
-        // Who cannot renew the Lease does not take itself for the leader.
-        operator.wait_for_log("standing=Follower").await?;
-        plane.restart("kube-apiserver").await?;
-        wait_until("the pool is scaled by hand", DEADLINE, async || {
-            scale_deployment(namespace, "chat-h100", 2).await
-        })
-        .await?;
-        let status = wait_for(namespace, "it goes on", |status| {
-            status["currentReplicas"] == json!(2)
-        })
-        .await?;
-        assert!(desired(&status) >= Some(asked.min(2)), "{status:#}");
-        assert!(operator.is_running().await);
+use anyhow::ensure;
+use futures::StreamExt as _;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio::task::JoinHandle;
+use trimtab_cluster_tests::Namespace;
+
+use crate::decisions::{VARIANT, desired};
+
+/// Every count that the status of `chat-h100` asks for from now on, in order.
+struct Counts {
+    seen: Arc<Mutex<Vec<u64>>>,
+    task: JoinHandle<()>,
+}
+
+impl Counts {
+    fn follow(namespace: &Namespace) -> Self {
+        let variants: Api<DynamicObject> = namespace.dynamic(VARIANT);
+        let of_it = watcher::Config::default().fields("metadata.name=chat-h100");
+        let mut told = watcher(variants, of_it)
+            .default_backoff()
+            .applied_objects()
+            .boxed();
+        let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let kept = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            while let Some(variant) = told.next().await {
+                // A watch that breaks is opened again.
+                let status = variant.ok().and_then(|of| of.data.get("status").cloned());
+                kept.lock()
+                    .unwrap()
+                    .extend(status.as_ref().and_then(desired));
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// That each was at least what was asked for, and at least the one before.
+    fn never_fell(&self, asked: u64) -> anyhow::Result<()> {
+        let seen = self.seen.lock().unwrap();
+        ensure!(!seen.is_empty(), "no count was seen");
+        let fell = seen.first() < Some(&asked) || !seen.is_sorted();
+        ensure!(!fell, "{asked} was asked for, then {seen:?}");
         Ok(())
-    })
-    .await
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }

@@ -220,6 +220,11 @@ impl ControlPlane {
         http::client_with(self.layout.authority.pem(), &self.client_certificate())
     }
 
+    /// The same for answers that take as long as they take.
+    pub(crate) fn streaming_client(&self) -> anyhow::Result<reqwest::Client> {
+        http::streaming_client(self.layout.authority.pem(), &self.client_certificate())
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         self.layout.directory()
     }

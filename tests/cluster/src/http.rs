@@ -13,10 +13,20 @@ pub(crate) fn client(authority_pem: &str) -> anyhow::Result<reqwest::Client> {
 
 /// The same with a certificate of its own.
 pub(crate) fn client_with(authority_pem: &str, own: &Pair) -> anyhow::Result<reqwest::Client> {
+    Ok(builder_with(authority_pem, own)?.build()?)
+}
+
+/// The same for answers that take as long as they take.
+pub(crate) fn streaming_client(authority_pem: &str, own: &Pair) -> anyhow::Result<reqwest::Client> {
+    let builder = builder_with(authority_pem, own)?;
+    Ok(builder.timeout(Duration::MAX).build()?)
+}
+
+fn builder_with(authority_pem: &str, own: &Pair) -> anyhow::Result<reqwest::ClientBuilder> {
     let mut pem = fs_err::read(&own.certificate)?;
     pem.extend(fs_err::read(&own.key)?);
     let identity = reqwest::Identity::from_pem(&pem)?;
-    Ok(builder(authority_pem)?.identity(identity).build()?)
+    Ok(builder(authority_pem)?.identity(identity))
 }
 
 fn builder(authority_pem: &str) -> anyhow::Result<reqwest::ClientBuilder> {

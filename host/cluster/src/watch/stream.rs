@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use kube::runtime::WatchStreamExt as _;
@@ -15,6 +16,9 @@ use crate::index::{Index, Key, key};
 /// A kind that was there answers "not found" while an API server starts up: only this many such
 /// answers in a row, over about a minute, mean that it is gone.
 const GONE_AFTER: u32 = 6;
+
+/// Between an answer that a watch has expired and the next list.
+const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the index does with an object that came, and with one that went.
 pub(super) struct Handlers<K> {
@@ -77,7 +81,14 @@ pub(super) async fn follow<K, S>(
             tokio::select! {
                 event = stream.next() => match event {
                     Some(Ok(event)) => follower.take(event),
-                    Some(Err(error)) => follower.fail(&error),
+                    Some(Err(error)) => {
+                        follower.fail(&error);
+                        // The stream itself would ask for the same watch for ever.
+                        if code(&error) == Some(410) {
+                            tokio::time::sleep(RELIST_PAUSE).await;
+                            break;
+                        }
+                    }
                     None => break,
                 },
                 () = asked_to_relist => break,
@@ -158,8 +169,17 @@ impl<K: kube::Resource> Follower<'_, K> {
 }
 
 fn is_not_found(error: &Error) -> bool {
+    code(error) == Some(404)
+}
+
+/// With which code the API server refused a list or a watch.
+fn code(error: &Error) -> Option<u16> {
     let (Error::InitialListFailed(error) | Error::WatchStartFailed(error)) = error else {
-        return false;
+        return None;
     };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    if let kube::Error::Api(status) = error {
+        Some(status.code)
+    } else {
+        None
+    }
 }

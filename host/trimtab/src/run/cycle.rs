@@ -163,8 +163,22 @@ impl Cycle {
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused);
-        let report = self.writer.write(wanted, now_ms).await;
-        self.speaker.tell(news).await;
+        let writing = async {
+            let report = self.writer.write(wanted, now_ms).await;
+            self.speaker.tell(news).await;
+            report
+        };
+        // Counts are published after this, also where the API server has too much to do.
+        let limit = self.config.tick_timeout().duration() / 2;
+        let Ok(report) = tokio::time::timeout(limit, writing).await else {
+            let seconds = limit.as_secs_f64();
+            tracing::warn!(seconds, "statuses not written in time; trying again");
+            let error = ErrorCount {
+                component: "status",
+                error_type: "timeout",
+            };
+            return (vec![error], Vec::new());
+        };
         for failed in &report.failed {
             tracing::warn!(failed, "status not written; trying again");
         }
