@@ -56,7 +56,9 @@ impl Queueing<'_> {
             ..
         } = *self;
         if settings.tracking {
-            tracking::follow(servers, profile, self.context.now, self.elapsed, state);
+            let gap = stages::longest_gap(self.context, RATE_WINDOW_SECONDS);
+            let seconds = (self.elapsed, gap);
+            tracking::follow(servers, profile, self.context.now, seconds, state);
         }
         let work = work::per_request(servers, profile, state);
         let supplies = sizing::supplies(

@@ -59,6 +59,12 @@ pub(crate) fn deviations(settings: &Settings, objective: &Objective) -> f64 {
     settings.noise_margin * tolerated.max(LEAST_TOLERATED)
 }
 
+/// Seconds between two calls of which what is measured tells: as far as rates reach back. A call
+/// that is late is no gap.
+pub(crate) fn longest_gap(context: &Context, reach_seconds: f64) -> f64 {
+    reach_seconds.max(2.0 * context.period)
+}
+
 impl Findings<'_> {
     /// A stage for each role that the pool has.
     pub(crate) fn stages(&self, state: &mut State, notes: &mut Notes) -> Vec<Stage> {
@@ -130,7 +136,8 @@ impl Findings<'_> {
             let named = capacities.iter().find(|c| self.name_of(c) == name);
             named.map(|capacity| capacity.per_replica)
         });
-        let remembers = needs.age(now, self.longest_gap()) >= window;
+        let reach = RATE_WINDOW_SECONDS.min(window);
+        let remembers = needs.age(now, longest_gap(self.context, reach)) >= window;
         let most = |recent: &mut Recent, seconds: f64, floor: f64| {
             let needed = floor / strongest.per_replica;
             let most = recent.0.push(now, (seconds * 1e3) as u64, needed);
@@ -143,13 +150,6 @@ impl Findings<'_> {
         } else {
             kept.max(asked).max(standing)
         }
-    }
-
-    /// Seconds between two calls of which what is measured tells: as far as rates reach back. A
-    /// call that is late is no gap.
-    fn longest_gap(&self) -> f64 {
-        let reach = RATE_WINDOW_SECONDS.min(self.settings.scale_down_window_seconds);
-        reach.max(2.0 * self.context.period)
     }
 
     fn name_of(&self, capacity: &Capacity) -> &str {

@@ -98,12 +98,14 @@ pub(crate) struct Profile {
 }
 
 /// Since when the replicas of a variant have been serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Settled {
     pub(crate) ready: u32,
-    /// Instant since which no more than a few have joined.
+    /// Instant since which no more than a few have joined, and they were measured without a gap.
     pub(crate) since: u64,
+    /// Instant at which they were last measured.
+    pub(crate) until: u64,
 }
 
 /// What was learned of the tail; see [`Tail`].
@@ -275,7 +277,7 @@ mod tests {
         let supplies = |name: &str| Some(if name == "h100" { 12.0 } else { 3.0 });
         needs.count_in("l40s", 3_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
-        assert!((needs.age(5_000) - 4.0).abs() < 1e-9);
+        assert!((needs.age(5_000, 60.0) - 4.0).abs() < 1e-9);
         needs.count_in("l40s", 4_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
     }
@@ -285,6 +287,6 @@ mod tests {
         let mut needs = needs();
         needs.count_in("l40s", 3_000, |name| (name == "l40s").then_some(3.0));
         assert_eq!(needs.replicas.0.largest(), None);
-        assert!((needs.age(5_000) - 2.0).abs() < 1e-9);
+        assert!((needs.age(5_000, 60.0) - 2.0).abs() < 1e-9);
     }
 }

@@ -15,15 +15,16 @@ const SETTLING_SECONDS: f64 = 90.0;
 const FEW: f64 = 0.1;
 
 /// Moves the constants of each kind of engine towards what its replicas measured over `seconds`.
+/// After more than `longest_gap` seconds without measurements, replicas settle anew.
 pub(crate) fn follow(
     servers: &[Server<'_>],
     profile: &Profile,
     now: u64,
-    seconds: f64,
+    (seconds, longest_gap): (f64, f64),
     state: &mut State,
 ) {
     for server in servers {
-        if !is_settled(server, now, state) {
+        if !is_settled(server, now, longest_gap, state) {
             continue;
         }
         follow_balance(server, state);
@@ -59,20 +60,27 @@ fn follow_balance(server: &Server<'_>, state: &mut State) {
     }
 }
 
-/// Whether all but a few of the replicas that serve have done so for a while. What was there at
-/// the first call has.
-fn is_settled(server: &Server<'_>, now: u64, state: &mut State) -> bool {
+/// Whether all but a few of the replicas that serve have done so for a while, and were measured all
+/// the time: Prometheus divides what it saw by its whole window, also where it has seen less of it,
+/// as after its start or a gap.
+fn is_settled(server: &Server<'_>, now: u64, longest_gap: f64, state: &mut State) -> bool {
+    if server.load.fresh == 0 {
+        return false;
+    }
     let ready = server.variant.ready_replicas;
     let name = server.variant.name.clone();
-    let settled = state
-        .settled
-        .entry(name)
-        .or_insert(Settled { ready, since: 0 });
+    let settled = state.settled.entry(name).or_insert(Settled {
+        ready,
+        since: now,
+        until: now,
+    });
     let joined = f64::from(ready.saturating_sub(settled.ready));
-    if joined > FEW * f64::from(ready) {
+    let gap = now.saturating_sub(settled.until) as f64 / 1e3;
+    if joined > FEW * f64::from(ready) || gap > longest_gap {
         settled.since = now;
     }
     settled.ready = ready;
+    settled.until = now;
     now.saturating_sub(settled.since) as f64 / 1e3 >= SETTLING_SECONDS
 }
 

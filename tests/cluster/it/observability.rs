@@ -77,7 +77,7 @@ async fn requests_fuel_and_spans_of_a_running_operator_are_shown() -> anyhow::Re
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
         let flags = [&listen, &endpoint, "--set=logging.format=json"];
-        let operator = operate_with(plane, namespace, &chat, &flags).await?;
+        let operator = operate_with(plane, namespace, &chat, &flags, &[]).await?;
         grown(namespace, &chat).await?;
         let shown = [
             r#"trimtab_policy_fuel_total{role="analyzer",policy="queueing-analyzer""#,
@@ -133,7 +133,7 @@ async fn a_collector_that_never_answers_holds_up_neither_cycles_nor_the_end() ->
         let endpoint = format!("--set=otlp.endpoint=http://{}", silent.local_addr()?);
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
-        let operator = operate_with(plane, namespace, &chat, &[&listen, &endpoint]).await?;
+        let operator = operate_with(plane, namespace, &chat, &[&listen, &endpoint], &[]).await?;
         operator.wait_for_log("traces are lost").await?;
         let ticks = |text: &str| metric(text, &[r#"trimtab_ticks_total{result="done"}"#]);
         let before = ticks(&scrape(port).await?).context("no cycle is shown")?;

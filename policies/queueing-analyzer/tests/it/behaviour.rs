@@ -413,3 +413,25 @@ fn the_descriptor_carries_a_schema_of_every_setting() {
         assert!(schema.contains(&format!("\"{setting}\"")), "{schema}");
     }
 }
+
+#[test]
+fn windows_that_are_not_full_yet_teach_nothing() {
+    let capacity = |fixture: &mut Fixture, seconds: u32, share: f64| {
+        for replica in &mut fixture.replicas {
+            replica.request_rate = Some(10.0 * share);
+        }
+        let last = play(fixture, seconds, |_| 80.0 * share).pop().unwrap();
+        last.capacities[0].per_replica
+    };
+    let right = capacity(&mut serving(8), 3600, 1.0);
+    let near = |given: f64| (given / right - 1.0).abs() < 0.01;
+    // Prometheus has started just now, and again after a gap of five minutes.
+    let mut fixture = serving(8);
+    capacity(&mut fixture, 60, 0.3);
+    let learned = capacity(&mut fixture, 3600, 1.0);
+    assert!(near(learned), "{learned} instead of {right}");
+    fixture.now += 300_000;
+    capacity(&mut fixture, 60, 0.3);
+    let learned = capacity(&mut fixture, 60, 1.0);
+    assert!(near(learned), "{learned} instead of {right}");
+}
