@@ -275,7 +275,7 @@ mod tests {
         let supplies = |name: &str| Some(if name == "h100" { 12.0 } else { 3.0 });
         needs.count_in("l40s", 3_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
-        assert!((needs.age(5_000) - 4.0).abs() < 1e-9);
+        assert!((needs.age(5_000, 60.0) - 4.0).abs() < 1e-9);
         needs.count_in("l40s", 4_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
     }
@@ -285,6 +285,6 @@ mod tests {
         let mut needs = needs();
         needs.count_in("l40s", 3_000, |name| (name == "l40s").then_some(3.0));
         assert_eq!(needs.replicas.0.largest(), None);
-        assert!((needs.age(5_000) - 2.0).abs() < 1e-9);
+        assert!((needs.age(5_000, 60.0) - 2.0).abs() < 1e-9);
     }
 }
