@@ -10,8 +10,10 @@ mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
 use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
 use trimtab_core::fleet::FleetPool;
+use trimtab_core::memory::Recorded;
 use trimtab_core::snapshot::PoolRules;
 
 use self::grouping::{Place, groups};
@@ -119,6 +121,19 @@ impl VariantView {
     #[must_use]
     pub fn recorded_replicas(&self) -> Option<u32> {
         self.recorded.as_ref()?.desired_optimized_alloc.num_replicas
+    }
+
+    /// The same, and when it was asked.
+    #[must_use]
+    pub fn recorded_count(&self) -> Option<Recorded> {
+        let allocation = &self.recorded.as_ref()?.desired_optimized_alloc;
+        let at = allocation.last_run_time.as_ref();
+        let at: Option<Timestamp> = at.and_then(|at| at.parse().ok());
+        let at_ms = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        Some(Recorded {
+            replicas: self.recorded_replicas()?,
+            at_ms: at_ms.unwrap_or(0),
+        })
     }
 }
 

@@ -43,6 +43,17 @@ pub(crate) struct VariantMemory {
     pub(crate) history: History,
     /// The last count that was published.
     pub(crate) published: Option<Published>,
+    /// Whether it was compared with what is recorded since it was loaded.
+    #[serde(skip)]
+    settled: bool,
+}
+
+/// What the objects say was last asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub replicas: u32,
+    /// Instant of the tick that asked, in milliseconds since the Unix epoch; 0 where it is unknown.
+    pub at_ms: u64,
 }
 
 /// What was asked for, and the counts that may be found set while that is being acted on.
@@ -120,20 +131,25 @@ impl Memory {
     /// are set, which lag behind: an autoscaler acts when it likes, or not at all. A count that lies
     /// between what was set and what was asked for is on its way; another was set by somebody else,
     /// and decisions start from it. `recorded` tells, for a pool and a variant by position, what was
-    /// asked for by whoever came before, where this memory does not know it.
+    /// asked for by whoever came before, where this memory does not know it: a leader may have died
+    /// after it asked and before that was kept.
     pub fn settle(
         &mut self,
         snapshot: &mut Snapshot,
-        recorded: impl Fn(usize, usize) -> Option<u32>,
+        recorded: impl Fn(usize, usize) -> Option<Recorded>,
     ) {
         for (position, pool) in snapshot.pools.iter_mut().enumerate() {
             let memory = self.pools.entry(key(pool)).or_default();
             for (number, variant) in pool.pool.variants.iter_mut().enumerate() {
                 let set = variant.desired_replicas;
+                let kept_ms = memory.seen_ms;
                 let kept = memory.variant_mut(&variant.name);
-                let before =
-                    recorded(position, number).map(|asked| Published::new(set, asked, asked));
-                let Some(published) = kept.published.or(before) else {
+                let is_newer = |of: &Recorded| !kept.settled && of.at_ms > kept_ms;
+                let recorded = recorded(position, number)
+                    .filter(|of| kept.published.is_none() || is_newer(of))
+                    .map(|of| Published::new(set, of.replicas, of.replicas));
+                kept.settled = true;
+                let Some(published) = recorded.or(kept.published) else {
                     continue;
                 };
                 if published.is_on_its_way(set) {

@@ -7,7 +7,7 @@ mod objects;
 mod prometheus;
 mod state;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::ensure;
 use futures::StreamExt as _;
@@ -18,9 +18,15 @@ use trimtab_cluster_tests::Namespace;
 
 use crate::decisions::{VARIANT, desired};
 
+type Seen = Arc<Mutex<Vec<u64>>>;
+
+fn lock(seen: &Seen) -> MutexGuard<'_, Vec<u64>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Every count that the status of `chat-h100` asks for from now on, in order.
 struct Counts {
-    seen: Arc<Mutex<Vec<u64>>>,
+    seen: Seen,
     task: JoinHandle<()>,
 }
 
@@ -32,15 +38,13 @@ impl Counts {
             .default_backoff()
             .applied_objects()
             .boxed();
-        let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let seen = Seen::default();
         let kept = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             while let Some(variant) = told.next().await {
                 // A watch that breaks is opened again.
                 let status = variant.ok().and_then(|of| of.data.get("status").cloned());
-                kept.lock()
-                    .unwrap()
-                    .extend(status.as_ref().and_then(desired));
+                lock(&kept).extend(status.as_ref().and_then(desired));
             }
         });
         Self { seen, task }
@@ -48,7 +52,7 @@ impl Counts {
 
     /// That each was at least what was asked for, and at least the one before.
     fn never_fell(&self, asked: u64) -> anyhow::Result<()> {
-        let seen = self.seen.lock().unwrap();
+        let seen = lock(&self.seen);
         ensure!(!seen.is_empty(), "no count was seen");
         let fell = seen.first() < Some(&asked) || !seen.is_sorted();
         ensure!(!fell, "{asked} was asked for, then {seen:?}");

@@ -1,7 +1,7 @@
 //! What was asked for outlives counts that lag behind, restarts, and parts that are lost.
 
 use trimtab_core::decision::condition;
-use trimtab_core::memory::Memory;
+use trimtab_core::memory::{Memory, Recorded};
 use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 
@@ -19,6 +19,16 @@ fn decided(
     memory: &mut Memory,
     set: u32,
     recorded: Option<u32>,
+    wanted: Option<u32>,
+) -> (u32, bool) {
+    let recorded = recorded.map(|replicas| Recorded { replicas, at_ms: 0 });
+    decided_after(memory, set, recorded, wanted)
+}
+
+fn decided_after(
+    memory: &mut Memory,
+    set: u32,
+    recorded: Option<Recorded>,
     wanted: Option<u32>,
 ) -> (u32, bool) {
     let mut seen = found(set);
@@ -87,6 +97,22 @@ fn a_memory_that_is_lost_starts_from_what_the_object_says() {
         (5, false),
         "memory knows better"
     );
+}
+
+#[test]
+fn what_was_asked_for_after_the_memory_was_kept_is_gone_on_with() {
+    let mut memory = Memory::default();
+    decided(&mut memory, 1, None, Some(2));
+    let kept = serde_json::to_string(&memory).unwrap();
+    let loaded = || serde_json::from_str::<Memory>(&kept).unwrap();
+    let at = found(1).now_ms;
+    let record = |at_ms| Some(Recorded { replicas: 3, at_ms });
+    let first = |at_ms| decided_after(&mut loaded(), 1, record(at_ms), None).0;
+    assert_eq!([first(at), first(at + 1)], [2, 3]);
+    // Later the memory knows better, whatever anybody writes.
+    let mut memory = loaded();
+    decided_after(&mut memory, 1, record(at), None);
+    assert_eq!(decided_after(&mut memory, 1, record(at + 1), None).0, 2);
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl Cycle {
         };
         let recorded = |pool: usize, variant: usize| {
             let variants = &view.pools.get(pool)?.variants;
-            variants.get(variant)?.recorded_replicas()
+            variants.get(variant)?.recorded_count()
         };
         self.memory.settle(&mut snapshot, recorded);
         let mut decisions = tick(&snapshot, policies, &mut self.memory);

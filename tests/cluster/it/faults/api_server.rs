@@ -1,11 +1,12 @@
 //! An API server that is gone, forgets, refuses or is busy.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::json;
+use tokio::time::Instant;
 use trimtab_cluster_tests::fixtures::servers::{ModelServer, scale_deployment};
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::proxy::{Answer, Asked, Treatment};

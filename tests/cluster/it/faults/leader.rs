@@ -43,9 +43,10 @@ async fn taken_over(namespace: &Namespace, before: &LeaseSpec) -> anyhow::Result
 }
 
 /// When the status was decided; in whole seconds, of which it had begun the last.
-fn decided_at(status: &Value) -> anyhow::Result<Timestamp> {
-    let at = &status["desiredOptimizedAlloc"]["lastRunTime"];
-    Ok(at.as_str().context("no lastRunTime")?.parse()?)
+pub(super) fn decided_at(status: &Value) -> anyhow::Result<Timestamp> {
+    let at = status.pointer("/desiredOptimizedAlloc/lastRunTime");
+    let at = at.and_then(Value::as_str).context("no lastRunTime")?;
+    Ok(at.parse()?)
 }
 
 fn is_status_write(asked: &Asked) -> bool {

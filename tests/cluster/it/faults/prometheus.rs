@@ -9,6 +9,7 @@ use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
 use super::Counts;
+use super::leader::decided_at;
 use crate::decisions::{
     DEADLINE, claim, desired, grown, install, metric, operate_with, scrape, wait_for,
     wait_for_reason,
@@ -94,10 +95,7 @@ async fn five_minutes_without_prometheus_lower_nothing_and_what_follows_is_watch
             desired(status) == Some(1)
         })
         .await?;
-        let lowered: Timestamp = status["desiredOptimizedAlloc"]["lastRunTime"]
-            .as_str()
-            .context("no lastRunTime")?
-            .parse()?;
+        let lowered = decided_at(&status)?;
         let watched = lowered.duration_since(back) + SignedDuration::from_secs(1);
         assert!(watched >= WINDOW, "lowered after {watched} of measurements");
         Ok(())
