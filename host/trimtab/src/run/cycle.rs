@@ -177,7 +177,7 @@ impl Cycle {
                 component: "status",
                 error_type: "timeout",
             };
-            return (vec![error], Vec::new());
+            return vec![error];
         };
         for failed in &report.failed {
             tracing::warn!(failed, "status not written; trying again");
