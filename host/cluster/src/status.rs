@@ -335,6 +335,13 @@ impl Queue {
     /// What to write now, changed counts first, and how much has to wait.
     fn due(&mut self, wanted: Vec<Wanted>, now_ms: u64) -> (Vec<Wanted>, usize) {
         self.refill(now_ms);
+        // What has come back by the watch is not waited for: others may write over it.
+        for echoed in wanted
+            .iter()
+            .filter(|wanted| wanted.is_recorded(self.plain))
+        {
+            self.recent.remove(&echoed.claimant);
+        }
         let mut due: Vec<Wanted> = wanted
             .into_iter()
             .filter(|wanted| wanted.claimant.way == Way::VariantAutoscaling)

@@ -117,6 +117,19 @@ fn a_write_whose_echo_is_on_its_way_is_not_repeated_but_lost_ones_are() {
 }
 
 #[test]
+fn what_another_writes_over_is_written_again_once_the_echo_was_seen() {
+    let mut queue = queue(1.0);
+    let mut new = wanted("a", 3);
+    queue
+        .recent
+        .insert(new.claimant.clone(), (new.clone(), 1000));
+    new.recorded = Some(recorded(&new, 1000, false));
+    assert_eq!(due(&mut queue, std::slice::from_ref(&new), 15_000), (0, 0));
+    new.recorded = Some(recorded(&wanted("a", 1), 2000, false));
+    assert_eq!(due(&mut queue, &[new], 30_000), (1, 0));
+}
+
+#[test]
 fn the_rate_is_bounded_and_changed_counts_go_first() {
     let mut queue = queue(1.0);
     let mut all: Vec<Wanted> = (0..25).map(|n| wanted(&format!("v{n:02}"), 3)).collect();
