@@ -361,7 +361,10 @@ impl Queue {
             .recent
             .get(&wanted.claimant)
             .is_some_and(|(wrote, at_ms)| {
-                now_ms.saturating_sub(*at_ms) < REPEATED_AFTER_MS && wrote.says_the_same(wanted)
+                now_ms.saturating_sub(*at_ms) < REPEATED_AFTER_MS
+                    && wrote.says_the_same(wanted)
+                    // Else the watch has told of something since: others may write over it.
+                    && wrote.recorded == wanted.recorded
             });
         !recent && !wanted.is_recorded(self.plain)
     }
