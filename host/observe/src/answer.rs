@@ -1,14 +1,15 @@
 //! What Prometheus answered in a tick: samples by query, or why there are none.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::names::{Quantity, Source, Topic};
 
 /// All answers of a tick. A query that fails takes no other with it.
 #[derive(Debug, Default)]
 pub struct Answers {
-    pub by_topic: BTreeMap<Topic, Result<Answer, QueryError>>,
-    /// One entry for each query, in the order of [`Topic::ALL`].
+    pub by_topic: BTreeMap<Topic, Result<Arc<Answer>, QueryError>>,
+    /// One entry for each query that was asked, in the order of [`Topic::ALL`].
     pub stats: Vec<QueryStats>,
 }
 
@@ -175,7 +176,7 @@ impl QueryError {
 impl Answers {
     /// What one query brought; `None` where it failed.
     pub(crate) fn of(&self, topic: Topic) -> Option<&Answer> {
-        self.by_topic.get(&topic)?.as_ref().ok()
+        self.by_topic.get(&topic)?.as_deref().ok()
     }
 
     /// Samples of one query with their labels; none where it failed.

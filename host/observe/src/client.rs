@@ -8,6 +8,7 @@ mod tests;
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, Answers, QueryError, QueryStats};
 use crate::config::{ConfigError, PrometheusConfig};
 use crate::parse;
-use crate::queries::{Queries, Query};
+use crate::queries::Query;
 
 /// Longest part of a foreign answer that a message shows, in characters.
 const EXCERPT: usize = 200;
@@ -75,12 +76,16 @@ impl Client {
         })
     }
 
-    /// Asks all queries, several at once, and is done within the deadline. `now_ms` is our clock,
+    /// Asks queries, several at once, and is done within the deadline. `now_ms` is our clock,
     /// to compare Prometheus' with.
-    pub async fn ask(&self, queries: &Queries, now_ms: u64) -> Answers {
+    pub async fn ask<'q>(
+        &self,
+        queries: impl IntoIterator<Item = &'q Query>,
+        now_ms: u64,
+    ) -> Answers {
         let until = Instant::now() + self.deadline;
         let authorization = &self.authorization();
-        let mut told: Vec<(&Query, Told, f64)> = futures::stream::iter(queries.iter())
+        let mut told: Vec<(&Query, Told, f64)> = futures::stream::iter(queries)
             .map(|query| async move {
                 let began = Instant::now();
                 let told = self.ask_until(query, authorization.clone(), until).await;
@@ -93,7 +98,9 @@ impl Client {
         let mut answers = Answers::default();
         for (query, told, seconds) in told {
             answers.stats.push(stats(query, &told, seconds, now_ms));
-            answers.by_topic.insert(query.topic, told.answer);
+            answers
+                .by_topic
+                .insert(query.topic, told.answer.map(Arc::new));
         }
         answers
     }

@@ -1,14 +1,16 @@
 //! Measurements of pools from Prometheus, in a constant number of queries a tick.
 //!
 //! [`names`] says which metric of which engine means what, [`queries`] turns that into PromQL,
-//! [`client`] asks, and [`measure`] makes of the answers what policies are given. All but the
-//! client is plain and synchronous: time and answers come in as arguments.
+//! [`pace`] says which of these a tick asks, [`client`] asks, and [`measure`] makes of the answers
+//! what policies are given. All but the client is plain and synchronous: time and answers come in as
+//! arguments.
 
 pub mod answer;
 pub mod client;
 pub mod config;
 pub mod measure;
 pub mod names;
+pub mod pace;
 mod parse;
 pub mod queries;
 
@@ -16,4 +18,5 @@ pub use answer::{Answer, Answers, QueryError, QueryStats, Sample};
 pub use client::Client;
 pub use config::{ConfigError, PrometheusConfig};
 pub use measure::Measurer;
+pub use pace::Pace;
 pub use queries::{Queries, Windows};

@@ -6,6 +6,8 @@
 //!   names counts once; a regular expression over names would fail on equal label sets.
 //! - What one instance splits (reasons, priorities, streaming) is added up inside the labels of
 //!   its scrape, then the largest over scrapes is taken, so a pod that two jobs scrape counts once.
+//!   Buckets are added up at once, at half the cost: counted twice, a pod's share of the whole
+//!   grows, but no percentile of its own changes.
 //! - Data-parallel ranks stay apart, by `engine`, `dp_rank` or the port in `instance`.
 
 #[cfg(test)]
@@ -102,10 +104,9 @@ fn expression(row: &Row, metric: &str, windows: Windows) -> String {
     match (row.detail, row.reading) {
         (Detail::Instance, Reading::Information) => information(metric, windows),
         (Detail::Instance, _) => format!("max by ({INSTANCE}) ({value})"),
-        (Detail::Model, _) => {
-            format!("sum by ({MODEL}) (max by ({INSTANCE}, le) ({value}))")
-        }
-        (Detail::Picker, Reading::Buckets) => format!("max by ({PICKER}, le) ({value})"),
+        (Detail::Model, Reading::Buckets) => format!("sum by ({MODEL}) ({value})"),
+        (Detail::Model, _) => format!("sum by ({MODEL}) (max by ({INSTANCE}, le) ({value}))"),
+        (Detail::Picker, Reading::Buckets) => format!("sum by ({PICKER}, le) ({value})"),
         (Detail::Picker, _) => format!("max by ({PICKER}) ({value})"),
     }
 }
@@ -122,7 +123,8 @@ fn read(reading: Reading, metric: &str, windows: Windows) -> String {
         Reading::LastSum => parts(&format!("last_over_time({metric}[{short}s])")),
         Reading::Information => metric.to_owned(),
         Reading::Mean => parts(&format!("avg_over_time({metric}[{short}s])")),
-        Reading::RateShort | Reading::Buckets => parts(&format!("rate({metric}[{short}s])")),
+        Reading::RateShort => parts(&format!("rate({metric}[{short}s])")),
+        Reading::Buckets => format!("rate({metric}[{short}s])"),
         Reading::RateLong => parts(&format!("rate({metric}[{long}s])")),
         Reading::Growth => format!("delta({metric}[{short}s]) / {short}"),
     }

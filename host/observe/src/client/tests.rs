@@ -30,7 +30,10 @@ fn config(url: &str) -> PrometheusConfig {
 
 async fn ask(config: &PrometheusConfig) -> Answers {
     let queries = Queries::new(Windows::default());
-    Client::new(config).unwrap().ask(&queries, NOW_MS).await
+    Client::new(config)
+        .unwrap()
+        .ask(queries.iter(), NOW_MS)
+        .await
 }
 
 /// The error that every query of a tick met.
@@ -135,9 +138,9 @@ async fn the_bearer_token_is_read_for_every_tick() {
     };
     let client = Client::new(&config).unwrap();
     let queries = Queries::new(Windows::default());
-    client.ask(&queries, NOW_MS).await;
+    client.ask(queries.iter(), NOW_MS).await;
     fs_err::write(&token_file, "second").unwrap();
-    client.ask(&queries, NOW_MS).await;
+    client.ask(queries.iter(), NOW_MS).await;
     let requests = server.requests();
     let with = |token: &str| {
         let header = format!("authorization: Bearer {token}\r\n");
@@ -148,7 +151,7 @@ async fn the_bearer_token_is_read_for_every_tick() {
     };
     assert_eq!((with("first"), with("second")), (12, 12));
     fs_err::remove_file(&token_file).unwrap();
-    let error = common_error(&client.ask(&queries, NOW_MS).await);
+    let error = common_error(&client.ask(queries.iter(), NOW_MS).await);
     assert_eq!(error.reason(), "token");
     assert!(
         error

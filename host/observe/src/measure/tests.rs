@@ -8,13 +8,15 @@ mod idleness;
 mod latency;
 mod replicas;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use trimtab_contract::{Objective, Pool, Role, Variant, Workload};
 use trimtab_core::fleet::{FleetPod, FleetPool, FleetReplica, Measured, MetricsState, Picker};
 use trimtab_core::snapshot::PoolRules;
 
 use super::Measurer;
-use crate::answer::{Answer, Answers, Labels, QueryError, Sample};
+use crate::answer::{Answers, Labels, QueryError, Sample};
 use crate::names::{Quantity, Topic, rows};
 
 /// 2026-11-25, in seconds.
@@ -28,7 +30,7 @@ struct Prometheus {
 
 impl Prometheus {
     fn at(at: f64) -> Self {
-        let empty = |topic| (topic, Ok(Answer::default()));
+        let empty = |topic| (topic, Ok(Arc::default()));
         Self {
             answers: Answers {
                 by_topic: Topic::ALL.map(empty).into(),
@@ -54,6 +56,7 @@ impl Prometheus {
             }
         }
         if let Some(Ok(answer)) = self.answers.by_topic.get_mut(&topic) {
+            let answer = Arc::make_mut(answer);
             let known = answer.labels.iter().position(|known| *known == set);
             let labels = known.unwrap_or_else(|| {
                 answer.labels.push(set);

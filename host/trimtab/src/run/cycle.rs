@@ -13,7 +13,7 @@ use trimtab_core::memory::Memory;
 use trimtab_core::policies::PoolPolicies;
 use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
-use trimtab_observe::{Answers, Client as Prometheus, Measurer, Queries};
+use trimtab_observe::{Answers, Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::metrics::{
     ErrorCount, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
 };
@@ -28,6 +28,7 @@ pub(super) struct Cycle {
     pub(super) cluster: Cluster,
     pub(super) prometheus: Prometheus,
     pub(super) queries: Queries,
+    pub(super) pace: Pace,
     pub(super) measurer: Measurer,
     pub(super) policies: Policies,
     pub(super) memory: Memory,
@@ -55,7 +56,9 @@ impl Cycle {
         let mut view = self.cluster.view();
         let (fleet, policies) = self.fleet(&mut view);
         let observed = watch.lap();
-        let answers = self.prometheus.ask(&self.queries, now_ms).await;
+        let due = self.pace.due(&self.queries, now_ms);
+        let mut answers = self.prometheus.ask(due, now_ms).await;
+        self.pace.complete(&mut answers, now_ms);
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
         let measured_seconds = watch.lap();
         let outcome =

@@ -13,7 +13,7 @@ use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::lease::Elector;
 use trimtab_cluster::status::Writer;
 use trimtab_core::memory::Memory;
-use trimtab_observe::{Client as Prometheus, Measurer, Queries};
+use trimtab_observe::{Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::Health;
 use trimtab_publish::http;
 use trimtab_publish::metrics::{Build, Live, Outcome, Registry};
@@ -92,6 +92,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             cluster,
             prometheus,
             queries: Queries::new(windows),
+            pace: Pace::new(windows),
             measurer: Measurer::new(windows),
             policies,
             memory: Memory::default(),

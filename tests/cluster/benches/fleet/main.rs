@@ -25,8 +25,11 @@ use self::fleet::Size;
 /// WVA's size, of which its figures are known, and a large one.
 const SIZES: [&str; 2] = ["300/300/3", "1000/300/10"];
 
+/// The operator's own default.
+const INTERVAL: Duration = Duration::from_secs(15);
+
 /// Cycles that are measured.
-const CYCLES: f64 = 12.0;
+const CYCLES: u32 = 12;
 
 /// Cycles without a word before: then the cluster stands still.
 const QUIET_CYCLES: f64 = 4.0;
@@ -103,19 +106,12 @@ async fn operate(
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let operator = Operator::start(plane, &arguments, &[("KUBECONFIG", kubeconfig)]).await?;
     let read = async || Reading::take(&operator, port).await;
-    let until = async |what: &str, cycles: f64| {
-        wait_until(what, REST, async || {
-            let reading = read().await?;
-            ensure!(
-                reading.cycles >= cycles,
-                "{} of {cycles} cycles",
-                reading.cycles
-            );
-            Ok(reading)
-        })
-        .await
-    };
-    let first = until("the first cycle", 1.0).await?;
+    let first = wait_until("the first cycle", REST, async || {
+        let reading = read().await?;
+        ensure!(reading.cycles >= 1.0, "none yet");
+        Ok(reading)
+    })
+    .await?;
     let mut rest = first.cycles;
     let mut told = audit.statuses()?;
     let before = wait_until("nothing is written any more", REST, async || {
@@ -132,7 +128,9 @@ async fn operate(
     })
     .await?;
     let began = audit.position()?;
-    let after = until("cycles that are measured", before.cycles + CYCLES).await?;
+    // Nobody asks it anything meanwhile.
+    tokio::time::sleep(INTERVAL * CYCLES).await;
+    let after = read().await?;
     after.print_since(&before);
     audit.print_since(began, after.at.duration_since(before.at))
 }

@@ -231,7 +231,7 @@ fn a_query_that_fails_takes_no_other_with_it() {
 fn a_partial_answer_is_said() {
     let mut prometheus = Prometheus::now().idle_pod("a");
     if let Some(Ok(answer)) = prometheus.answers.by_topic.get_mut(&Topic::Load) {
-        answer
+        Arc::make_mut(answer)
             .warnings
             .push("partial response: a store is down".to_owned());
     }
