@@ -12,7 +12,7 @@ use wasmtime::{ResourceLimiter, Store};
 use crate::engine::Runtime;
 use crate::fault;
 use crate::limits::{Allowance, to_usize};
-use crate::ticker::Ticker;
+use crate::ticker::{Running, Ticker};
 
 /// What a call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,10 @@ impl Guest {
     fn store(&self, allowance: &Allowance) -> Store<Meter> {
         let mut store = Store::new(
             &self.runtime.engine,
-            Meter::new(to_usize(allowance.memory_bytes)),
+            Meter::new(
+                to_usize(allowance.memory_bytes),
+                self.runtime.ticker.running(),
+            ),
         );
         store.limiter(|meter| meter);
         store.set_epoch_deadline(Ticker::epochs(allowance.deadline_ms));
@@ -111,11 +114,14 @@ pub(crate) struct Meter {
     peak: usize,
     /// Whether something was asked for that the limit forbade.
     denied: bool,
+    /// Has the epochs go on.
+    _running: Running,
 }
 
 impl Meter {
-    fn new(limit: usize) -> Self {
+    fn new(limit: usize, running: Running) -> Self {
         Self {
+            _running: running,
             limit,
             used: 0,
             peak: 0,

@@ -36,7 +36,7 @@ const TABLE_ENTRIES: usize = 100_000;
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) slots: Slots,
-    _ticker: Ticker,
+    pub(crate) ticker: Ticker,
 }
 
 impl Runtime {
@@ -49,7 +49,7 @@ impl Runtime {
         Ok(Self {
             engine,
             slots: Slots::new(slots),
-            _ticker: ticker,
+            ticker,
         })
     }
 }
