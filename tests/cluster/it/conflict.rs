@@ -6,25 +6,19 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::scalers::hpa;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
-use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
-use crate::decisions::{claim, desired, install, operate, wait_for_reason};
-use crate::scenario::Chat;
+use crate::decisions::{desired, operate, wait_for_reason, with_chat};
 
 #[tokio::test]
 async fn two_that_scale_one_target_are_both_told_and_nothing_is_decided() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let metadata = json!({"name": "chat-h100-hpa", "annotations": {
             "llm-d.ai/managed": "true",
             "llm-d.ai/model-id": "Llama-3.1-8B",
         }});
         let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"});
         namespace.apply_json(hpa(metadata, &target, (1, 5))).await?;
-        let _operator = operate(plane, namespace, &chat).await?;
+        let _operator = operate(plane, namespace, chat).await?;
         let refused = ("OptimizationReady", "InvalidConfiguration");
         let status = wait_for_reason(namespace, "the variant is refused", refused).await?;
         let why = status["reason"].as_str().unwrap_or_default();

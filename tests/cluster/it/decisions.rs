@@ -153,12 +153,8 @@ pub(crate) async fn grown(namespace: &Namespace, chat: &Chat) -> anyhow::Result<
 
 #[tokio::test]
 async fn a_pool_under_load_is_measured_and_decided_and_shown() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let _operator = operate(plane, namespace, &chat).await?;
+    with_chat(async |plane, namespace, chat| {
+        let _operator = operate(plane, namespace, chat).await?;
         let status = wait_for_reason(
             namespace,
             "it is measured",
@@ -175,7 +171,7 @@ async fn a_pool_under_load_is_measured_and_decided_and_shown() -> anyhow::Result
             status["desiredOptimizedAlloc"]["accelerator"],
             json!(crate::scenario::H100)
         );
-        let asked = grown(namespace, &chat).await?;
+        let asked = grown(namespace, chat).await?;
         assert!(asked <= 6, "{asked} are more than its maximum");
         let arguments = ["get", "va", "--namespace", namespace.name()];
         let table = plane.kubectl(&arguments).await?;

@@ -12,10 +12,8 @@ use tokio::net::TcpListener;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
-use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
-use crate::decisions::{claim, grown, install, metric, operate_with};
-use crate::scenario::Chat;
+use crate::decisions::{grown, metric, operate_with, with_chat};
 
 /// What a collector was sent, batch by batch.
 type Batches = Arc<Mutex<Vec<Bytes>>>;
@@ -68,17 +66,13 @@ fn decided(log: &str) -> anyhow::Result<Value> {
 
 #[tokio::test]
 async fn requests_fuel_and_spans_of_a_running_operator_are_shown() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let (endpoint, batches) = collector().await?;
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
         let flags = [&listen, &endpoint, "--set=logging.format=json"];
-        let operator = operate_with(plane, namespace, &chat, &flags, &[]).await?;
-        grown(namespace, &chat).await?;
+        let operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
+        grown(namespace, chat).await?;
         let shown = [
             r#"trimtab_policy_fuel_total{role="analyzer",policy="queueing-analyzer""#,
             r#"trimtab_policy_fuel_total{role="optimizer",policy="cost-optimizer""#,
@@ -123,17 +117,13 @@ async fn requests_fuel_and_spans_of_a_running_operator_are_shown() -> anyhow::Re
 #[tokio::test]
 async fn a_collector_that_never_answers_holds_up_neither_cycles_nor_the_end() -> anyhow::Result<()>
 {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         // Connections are taken up by the kernel; nobody reads them.
         let silent = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("--set=otlp.endpoint=http://{}", silent.local_addr()?);
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
-        let operator = operate_with(plane, namespace, &chat, &[&listen, &endpoint], &[]).await?;
+        let operator = operate_with(plane, namespace, chat, &[&listen, &endpoint], &[]).await?;
         operator.wait_for_log("traces are lost").await?;
         let ticks = |text: &str| metric(text, &[r#"trimtab_ticks_total{result="done"}"#]);
         let before = ticks(&scrape(port).await?).context("no cycle is shown")?;

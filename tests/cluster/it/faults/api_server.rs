@@ -17,7 +17,7 @@ use super::Counts;
 use super::leader::lease;
 use crate::decisions::{
     HEAVY, VARIANT, claim, desired, grown, install, metric, operate, operate_with, scrape,
-    wait_for, wait_for_reason,
+    wait_for, wait_for_reason, with_chat,
 };
 use crate::scenario::Chat;
 
@@ -105,16 +105,12 @@ async fn wait_for_another(port: u16, is_there: bool) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn what_changed_while_watches_were_broken_and_had_expired_is_seen() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         claim_another(namespace).await?;
         let proxy = Proxy::start(plane).await?;
-        let (_operator, port) = through(&proxy, plane, namespace, &chat).await?;
+        let (_operator, port) = through(&proxy, plane, namespace, chat).await?;
         wait_for_another(port, true).await?;
-        let asked = grown(namespace, &chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
 
         // Watches cannot be resumed, and lists do not go through.
@@ -153,13 +149,9 @@ async fn what_changed_while_watches_were_broken_and_had_expired_is_seen() -> any
 
 #[tokio::test]
 async fn a_busy_api_server_is_left_alone_and_the_counts_are_published() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let proxy = Proxy::start(plane).await?;
-        let (operator, port) = through(&proxy, plane, namespace, &chat).await?;
+        let (operator, port) = through(&proxy, plane, namespace, chat).await?;
         let measured = ("MetricsAvailable", "MetricsFound");
         wait_for_reason(namespace, "it is measured", measured).await?;
         let counts = Counts::follow(namespace);
@@ -211,13 +203,9 @@ async fn a_busy_api_server_is_left_alone_and_the_counts_are_published() -> anyho
 
 #[tokio::test]
 async fn a_lease_that_another_writes_to_stays_with_its_leader() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let proxy = Proxy::start(plane).await?;
-        let (operator, _) = through(&proxy, plane, namespace, &chat).await?;
+        let (operator, _) = through(&proxy, plane, namespace, chat).await?;
         operator.wait_for_log("leading reign").await?;
         let before = lease(namespace).await?;
 
@@ -257,15 +245,11 @@ async fn a_lease_that_another_writes_to_stays_with_its_leader() -> anyhow::Resul
 
 #[tokio::test]
 async fn a_status_that_another_manager_takes_is_taken_back() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
-        let _operator = operate_with(plane, namespace, &chat, &[&listen], &[]).await?;
-        let asked = grown(namespace, &chat).await?;
+        let _operator = operate_with(plane, namespace, chat, &[&listen], &[]).await?;
+        let asked = grown(namespace, chat).await?;
         let variants: Api<DynamicObject> = namespace.dynamic(VARIANT);
         let theirs = json!({
             "apiVersion": "llmd.ai/v1alpha1",

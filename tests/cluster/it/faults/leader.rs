@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::servers::scale_deployment;
 use trimtab_cluster_tests::proxy::{Asked, Treatment};
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
-use trimtab_cluster_tests::{ControlPlane, Namespace, Proxy, in_namespace};
+use trimtab_cluster_tests::{Namespace, Proxy};
 
 use super::Counts;
 use crate::decisions::{
-    claim, desired, grown, install, operate, operate_with, wait_for, wait_for_reason,
+    desired, grown, operate, operate_with, wait_for, wait_for_reason, with_chat,
 };
-use crate::scenario::Chat;
 
 /// As `operate` sets them.
 const LEASE: SignedDuration = SignedDuration::from_secs(6);
@@ -59,25 +58,21 @@ fn is_status_write(asked: &Asked) -> bool {
 #[tokio::test]
 async fn a_leader_killed_in_the_middle_of_a_tick_is_followed_within_its_lease_and_a_tick()
 -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let proxy = Proxy::start(plane).await?;
         let kubeconfig = proxy.kubeconfig().display().to_string();
         let through = [("KUBECONFIG", kubeconfig.as_str())];
         let no_metrics = ["--listen-metrics=0"];
-        let leader = operate_with(plane, namespace, &chat, &no_metrics, &through).await?;
+        let leader = operate_with(plane, namespace, chat, &no_metrics, &through).await?;
         leader.wait_for_log("leading reign").await?;
         // Two looks at the Lease are not part of what is promised: they are short here.
         let standby = [
             "--listen-metrics=0",
             "--set=leaderElection.retryPeriodSeconds=0.5",
         ];
-        let standby = operate_with(plane, namespace, &chat, &standby, &[]).await?;
+        let standby = operate_with(plane, namespace, chat, &standby, &[]).await?;
         standby.wait_for_log("the cluster is known").await?;
-        let asked = grown(namespace, &chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
 
         // What is decided next never gets out.
@@ -116,17 +111,13 @@ async fn a_leader_killed_in_the_middle_of_a_tick_is_followed_within_its_lease_an
 
 #[tokio::test]
 async fn a_standby_goes_on_where_a_killed_leader_was() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let leader = operate(plane, namespace, &chat).await?;
+    with_chat(async |plane, namespace, chat| {
+        let leader = operate(plane, namespace, chat).await?;
         leader.wait_for_log("leading reign").await?;
-        let standby = operate(plane, namespace, &chat).await?;
+        let standby = operate(plane, namespace, chat).await?;
         standby.wait_for_log("the cluster is known").await?;
         assert!(!standby.log(usize::MAX).await.contains("leading reign"));
-        let asked = grown(namespace, &chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
         leader.kill().await?;
         // Measurements end with the leader: the standby has only what was kept.

@@ -3,24 +3,18 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, DeleteParams, DynamicObject};
 use trimtab_cluster_tests::fixtures::servers::ModelServer;
-use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
 use super::Counts;
 use crate::decisions::{
-    VARIANT, claim, desired, grown, install, operate, wait_for, wait_for_reason,
+    VARIANT, claim, desired, grown, operate, wait_for, wait_for_reason, with_chat,
 };
-use crate::scenario::Chat;
 
 #[tokio::test]
 async fn a_target_and_then_its_variant_that_are_made_again_go_on_with_their_count()
 -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let operator = operate(plane, namespace, &chat).await?;
-        let asked = grown(namespace, &chat).await?;
+    with_chat(async |plane, namespace, chat| {
+        let operator = operate(plane, namespace, chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
 
         let deployments: Api<Deployment> = namespace.api();

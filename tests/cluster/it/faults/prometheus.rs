@@ -6,15 +6,12 @@ use serde_json::Value;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
-use trimtab_cluster_tests::{ControlPlane, in_namespace};
 
 use super::Counts;
 use super::leader::decided_at;
 use crate::decisions::{
-    DEADLINE, claim, desired, grown, install, metric, operate_with, scrape, wait_for,
-    wait_for_reason,
+    DEADLINE, desired, grown, metric, operate_with, scrape, wait_for, wait_for_reason, with_chat,
 };
-use crate::scenario::Chat;
 
 /// Five minutes in ticks of 2 s, which are a tenth of 20 s.
 const FIVE_MINUTES: f64 = 15.0;
@@ -58,11 +55,7 @@ async fn five_minutes(port: u16) -> anyhow::Result<f64> {
 #[tokio::test]
 async fn five_minutes_without_prometheus_lower_nothing_and_what_follows_is_watched_anew()
 -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
+    with_chat(async |plane, namespace, chat| {
         let scratch = Scratch::new("configuration")?;
         let file = scratch.path().join("trimtab.yaml");
         fs_err::write(&file, CONFIGURATION)?;
@@ -70,8 +63,8 @@ async fn five_minutes_without_prometheus_lower_nothing_and_what_follows_is_watch
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
         let configured = file.display().to_string();
         let configured = [("TRIMTAB_CONFIG", configured.as_str())];
-        let _operator = operate_with(plane, namespace, &chat, &[&listen], &configured).await?;
-        let asked = grown(namespace, &chat).await?;
+        let _operator = operate_with(plane, namespace, chat, &[&listen], &configured).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
 
         chat.prometheus.kill().await?;

@@ -5,13 +5,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use trimtab_cluster_tests::Namespace;
 use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::wait::wait_until;
-use trimtab_cluster_tests::{ControlPlane, Namespace, in_namespace};
 
 use super::Counts;
-use crate::decisions::{DEADLINE, claim, grown, install, operate, wait_for_reason};
-use crate::scenario::Chat;
+use crate::decisions::{DEADLINE, grown, operate, wait_for_reason, with_chat};
 
 /// The ConfigMaps that have the state.
 async fn kept(namespace: &Namespace) -> anyhow::Result<Vec<ConfigMap>> {
@@ -37,13 +36,9 @@ async fn change(namespace: &Namespace, change: &Value) -> anyhow::Result<usize> 
 
 #[tokio::test]
 async fn a_state_that_was_damaged_lowers_nothing_and_is_set_aside() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let operator = operate(plane, namespace, &chat).await?;
-        let asked = grown(namespace, &chat).await?;
+    with_chat(async |plane, namespace, chat| {
+        let operator = operate(plane, namespace, chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
         // A stop that is asked for keeps what is known.
         operator.signal(Signal::TERM).await?;
@@ -62,13 +57,9 @@ async fn a_state_that_was_damaged_lowers_nothing_and_is_set_aside() -> anyhow::R
 
 #[tokio::test]
 async fn a_state_that_another_writes_to_is_written_again_and_used() -> anyhow::Result<()> {
-    let plane = ControlPlane::shared().await?;
-    install(plane).await?;
-    in_namespace(plane, async |namespace| {
-        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let operator = operate(plane, namespace, &chat).await?;
-        let asked = grown(namespace, &chat).await?;
+    with_chat(async |plane, namespace, chat| {
+        let operator = operate(plane, namespace, chat).await?;
+        let asked = grown(namespace, chat).await?;
         let counts = Counts::follow(namespace);
         wait_until("state is kept", DEADLINE, async || kept(namespace).await).await?;
         let mark =
