@@ -5,4 +5,5 @@ pub mod groups;
 pub mod nodes;
 pub mod pools;
 pub mod scalers;
+pub mod scenario;
 pub mod servers;

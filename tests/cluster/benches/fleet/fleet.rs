@@ -32,27 +32,8 @@ const READY: Duration = Duration::from_secs(1800);
 /// The label by which a pool selects its pods.
 const POOL_LABEL: &str = "pool";
 
-/// What all replicas do.
-pub(crate) const SCENARIO: &str = "
-name: crowd
-description: One replica that stands for all.
-seed: 1
-duration-seconds: 3600
-inventory: {H100: 1}
-policies:
-  analyzer: {policy: \"builtin:queueing-analyzer\"}
-  optimizer: {policy: \"builtin:cost-optimizer\"}
-pools:
-  - name: pool
-    model: Llama-3.1-8B
-    objective: {ttft-seconds: 1, itl-seconds: 0.05, percentile: 0.99}
-    workload:
-      generate:
-        arrivals: [{poisson: {rate: 8}}]
-        input-tokens: {mean: 500, cv: 0.5, max: 4000}
-        output-tokens: {mean: 100, cv: 0.5, max: 1000}
-    variants: [{name: variant, accelerator: H100, max-replicas: 1}]
-";
+/// Requests per second of each server.
+pub(crate) const RATE: f64 = 8.0;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Size {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use trimtab_cluster_tests::emulator::crowd::Crowd;
+use trimtab_cluster_tests::fixtures::scenario;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{
@@ -66,7 +67,7 @@ async fn measure(size: Size) -> anyhow::Result<()> {
     in_namespace(&plane, async |namespace| {
         fleet::create(namespace, size).await?;
         println!("  {} pods are ready", fleet::ready(namespace, size).await?);
-        let crowd = Crowd::start(fleet::SCENARIO, fleet::roll(size)).await?;
+        let crowd = Crowd::start(&scenario::chat(fleet::RATE), fleet::roll(size)).await?;
         let options = PrometheusOptions {
             scrape_interval: SCRAPE_INTERVAL,
             namespaces: vec![namespace.name().to_owned()],

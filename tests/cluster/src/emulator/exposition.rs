@@ -181,30 +181,10 @@ mod tests {
 
     use super::*;
     use crate::emulator::spec;
-
-    const SCENARIO: &str = "
-name: one
-description: One replica.
-seed: 1
-duration-seconds: 60
-inventory: {H100: 8}
-policies:
-  analyzer: {policy: \"builtin:queueing-analyzer\"}
-  optimizer: {policy: \"builtin:cost-optimizer\"}
-pools:
-  - name: chat
-    model: Llama-3.1-8B
-    objective: {ttft-seconds: 1, itl-seconds: 0.05, percentile: 0.99}
-    workload:
-      generate:
-        arrivals: [{poisson: {rate: 5}}]
-        input-tokens: {mean: 500, cv: 0.5, max: 4000}
-        output-tokens: {mean: 100, cv: 0.5, max: 1000}
-    variants: [{name: chat-h100, accelerator: H100, max-replicas: 8}]
-";
+    use crate::fixtures::scenario::chat;
 
     fn pages() -> (String, String) {
-        let spec = spec(SCENARIO, 1.0).unwrap();
+        let spec = spec(&chat(5.0), 1.0).unwrap();
         let arena = Arena::default();
         let mut live = Live::new(&spec, &arena);
         live.set_replicas(0, 0, &BTreeSet::from(["pod".to_owned()]));
