@@ -41,6 +41,20 @@ pub(crate) async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
     namespace.apply_json(variant).await.map(|_| ())
 }
 
+/// A test of a pool with one replica that is asked for, on the control plane that tests share.
+pub(crate) async fn with_chat(
+    test: impl AsyncFnOnce(&'static ControlPlane, &Namespace, &Chat) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await?;
+    install(plane).await?;
+    in_namespace(plane, async |namespace| {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        test(plane, namespace, &chat).await
+    })
+    .await
+}
+
 /// An operator for this namespace alone, whose times are a tenth: its world is ten times as fast.
 pub(crate) async fn operate(
     plane: &ControlPlane,
