@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use kube::api::{Api, DynamicObject};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::crds::install_yaml;
+use trimtab_cluster_tests::fixtures::scalers::hpa;
 use trimtab_cluster_tests::fixtures::servers::ModelServer;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
@@ -217,42 +219,50 @@ async fn an_annotated_hpa_is_a_way_in_for_a_stateful_set() -> anyhow::Result<()>
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         let server = ModelServer::new("set-h100", "Other").replicas(1);
         server.create_stateful_set(namespace).await?;
-        for (name, kind) in [("chat-h100", "Deployment"), ("set-h100", "StatefulSet")] {
-            let hpa = json!({
-                "apiVersion": "autoscaling/v2",
-                "kind": "HorizontalPodAutoscaler",
-                "metadata": {"name": format!("{name}-hpa"), "annotations": {
-                    "llm-d.ai/managed": "true",
-                    "llm-d.ai/model-id": if name == "chat-h100" { "Llama-3.1-8B" } else { "Other" },
-                }},
-                "spec": {
-                    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": name},
-                    "minReplicas": 1,
-                    "maxReplicas": 5,
-                    "metrics": [{"type": "External", "external": {
-                        "metric": {"name": "wva_desired_replicas"},
-                        "target": {"type": "AverageValue", "averageValue": "1"},
-                    }}],
-                },
-            });
-            namespace.apply_json(hpa).await?;
+        for (name, kind, model) in [
+            ("chat-h100", "Deployment", "Llama-3.1-8B"),
+            ("set-h100", "StatefulSet", "Other"),
+        ] {
+            let annotations = json!({"llm-d.ai/managed": "true", "llm-d.ai/model-id": model});
+            let metadata = json!({"name": format!("{name}-hpa"), "annotations": annotations});
+            let target = json!({"apiVersion": "apps/v1", "kind": kind, "name": name});
+            namespace.apply_json(hpa(metadata, &target, (1, 5))).await?;
         }
         let port = free_port()?;
         let listen = format!("--listen-metrics=127.0.0.1:{port}");
-        let _operator = operate_with(plane, namespace, &chat, &[&listen], &[]).await?;
-        chat.emulator.set_rate(0, HEAVY);
-        wait_until("both are decided, the busy one up", DEADLINE, async || {
+        let seldom = "--set=checkpointIntervalSeconds=1h";
+        let operator = operate_with(plane, namespace, &chat, &[&listen, seldom], &[]).await?;
+        let asked = async |name: &str| {
+            let variant = format!("variant_name=\"{name}\"");
             let text = scrape(port).await?;
-            let of = |name: &str| {
-                let variant = format!("variant_name=\"{name}\"");
-                metric(&text, &["wva_desired_replicas{", &variant])
-            };
-            let (busy, idle) = (of("chat-h100"), of("set-h100"));
-            ensure!(busy > Some(1.0) && busy <= Some(5.0), "busy: {busy:?}");
-            ensure!(idle == Some(1.0), "idle: {idle:?}");
+            metric(&text, &["wva_desired_replicas{", &variant]).context("nothing is asked for")
+        };
+        chat.emulator.set_rate(0, HEAVY);
+        let before = wait_until("both are decided, the busy one up", DEADLINE, async || {
+            let (busy, idle) = (asked("chat-h100").await?, asked("set-h100").await?);
+            ensure!(busy > 1.0 && busy <= 5.0, "busy: {busy}");
+            ensure!(idle == 1.0, "idle: {idle}");
+            Ok(busy)
+        })
+        .await?;
+
+        // No status tells who comes next what was asked for.
+        let states: Api<ConfigMap> = namespace.api();
+        let kept = ListParams::default().labels("trimtab.dev/state=trimtab");
+        wait_until("it is kept", DEADLINE, async || {
+            ensure!(!states.list(&kept).await?.items.is_empty(), "not yet");
             Ok(())
         })
-        .await
+        .await?;
+        chat.prometheus.kill().await?;
+        operator.kill().await?;
+        operator.restart().await?;
+        let after = wait_until("the next one decides", DEADLINE, async || {
+            asked("chat-h100").await
+        });
+        let after = after.await?;
+        assert!(after >= before, "{before} were asked for, then {after}");
+        Ok(())
     })
     .await
 }

@@ -76,7 +76,8 @@ pub(crate) struct Config {
     pub(crate) otlp: Otlp,
     /// Most writes to the API server, as an average.
     pub(crate) writes_per_second: f64,
-    /// At least so long between two writes of what is kept for a restart.
+    /// How often what is kept for a restart is written; after a cycle in which a count changed, it
+    /// is written at once.
     pub(crate) checkpoint_interval_seconds: Seconds,
 }
 

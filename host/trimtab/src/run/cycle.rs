@@ -50,7 +50,8 @@ struct Outcome {
 
 impl Cycle {
     /// One cycle. Decides only as the leader, and writes only while it still is.
-    pub(super) async fn run(&mut self) {
+    /// Tells whether another count than before is asked for.
+    pub(super) async fn run(&mut self) -> bool {
         let now_ms = now_ms();
         let mut watch = Stopwatch::start();
         let mut view = self.cluster.view();
@@ -72,6 +73,10 @@ impl Cycle {
             (Stage::Decide, decided),
             (Stage::Publish, watch.lap()),
         ];
+        let variants = outcome.decisions.iter().flat_map(|pool| &pool.variants);
+        let changed = variants
+            .into_iter()
+            .any(|variant| variant.desired != variant.previous);
         self.registry.update(&Published {
             now_ms,
             leader: self.leadership.leads(),
@@ -85,6 +90,7 @@ impl Cycle {
             queries: queries(&answers),
             errors,
         });
+        changed
     }
 
     /// The pools as they are to be measured, each with the operator's rules for it, and beside them
@@ -245,7 +251,7 @@ fn log(view: &View, decisions: &[PoolDecision]) {
 }
 
 /// A cycle within a span of its own.
-pub(super) async fn within_span(cycle: &mut Cycle) {
+pub(super) async fn within_span(cycle: &mut Cycle) -> bool {
     let span = tracing::info_span!("tick");
-    cycle.run().instrument(span).await;
+    cycle.run().instrument(span).await
 }

@@ -220,15 +220,16 @@ impl Operator {
         }
         let limit = self.cycle.config.tick_timeout().duration();
         let cycle = cycle::within_span(&mut self.cycle);
-        if tokio::time::timeout(limit, cycle).await.is_err() {
+        let Ok(changed) = tokio::time::timeout(limit, cycle).await else {
             tracing::warn!(
                 seconds = limit.as_secs_f64(),
                 "the cycle took too long; given up"
             );
             self.cycle.registry.missed(Outcome::Failed, &[]);
             return;
-        }
-        if self.saved.elapsed() >= self.cycle.config.checkpoint_interval_seconds.duration() {
+        };
+        let interval = self.cycle.config.checkpoint_interval_seconds.duration();
+        if changed || self.saved.elapsed() >= interval {
             self.save().await;
         }
     }
