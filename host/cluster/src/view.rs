@@ -117,21 +117,16 @@ impl Refused {
 }
 
 impl VariantView {
-    /// Replicas that the claimant's status says were last asked for.
-    #[must_use]
-    pub fn recorded_replicas(&self) -> Option<u32> {
-        self.recorded.as_ref()?.desired_optimized_alloc.num_replicas
-    }
-
-    /// The same, and when it was asked.
+    /// What the claimant's status says was last asked for.
     #[must_use]
     pub fn recorded_count(&self) -> Option<Recorded> {
         let allocation = &self.recorded.as_ref()?.desired_optimized_alloc;
+        let replicas = allocation.num_replicas?;
         let at = allocation.last_run_time.as_ref();
         let at: Option<Timestamp> = at.and_then(|at| at.parse().ok());
         let at_ms = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
         Some(Recorded {
-            replicas: self.recorded_replicas()?,
+            replicas,
             at_ms: at_ms.unwrap_or(0),
         })
     }
@@ -321,6 +316,7 @@ impl Index {
             accelerator,
         }
     }
+
     /// Accelerators of one replica by its device claims.
     fn devices_asked_for(
         &self,

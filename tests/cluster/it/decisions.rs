@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::crds::install_yaml;
-use trimtab_cluster_tests::fixtures::scalers::hpa;
+use trimtab_cluster_tests::fixtures::scalers::{hpa, variant_autoscaling};
 use trimtab_cluster_tests::fixtures::servers::ModelServer;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
@@ -30,17 +30,8 @@ pub(crate) async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
-    let variant = json!({
-        "apiVersion": "llmd.ai/v1alpha1",
-        "kind": "VariantAutoscaling",
-        "metadata": {"name": "chat-h100"},
-        "spec": {
-            "scaleTargetRef": {"kind": "Deployment", "name": "chat-h100"},
-            "modelID": "Llama-3.1-8B",
-            "maxReplicas": 6,
-        },
-    });
-    namespace.apply_json(variant).await.map(|_| ())
+    let variant = variant_autoscaling("chat-h100", "Llama-3.1-8B", 6);
+    namespace.apply_json(variant).await.map(drop)
 }
 
 /// A test of a pool with one replica that is asked for, on the control plane that tests share.

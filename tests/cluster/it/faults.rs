@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::task::JoinHandle;
-use trimtab_cluster_tests::Namespace;
+use trimtab_cluster_tests::{Namespace, Operator};
 
 use crate::decisions::{VARIANT, desired};
 
@@ -58,6 +58,15 @@ impl Counts {
         ensure!(!fell, "{asked} was asked for, then {seen:?}");
         Ok(())
     }
+}
+
+/// That it never stood down.
+async fn led_all_the_time(operator: &Operator) {
+    let log = operator.log(usize::MAX).await;
+    assert!(
+        !log.contains("standing=Follower"),
+        "it led all the time:\n{log}"
+    );
 }
 
 impl Drop for Counts {

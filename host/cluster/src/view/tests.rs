@@ -362,7 +362,8 @@ fn what_was_decided_before_is_read_from_the_status() {
         let claim = variant.clone().with("/status", status);
         let seen = view_of(&[deployment("a/d", 4), claim]);
         let (variant, of) = seen.only();
-        assert_eq!((of.recorded_replicas(), of.spec_replicas), (recorded, 4));
+        let replicas = of.recorded_count().map(|count| count.replicas);
+        assert_eq!((replicas, of.spec_replicas), (recorded, 4));
         assert_eq!(variant.desired_replicas, 4);
     }
 }

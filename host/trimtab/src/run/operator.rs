@@ -54,8 +54,9 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
     let policies = Policies::load(sandbox, &config.policies, &live)?;
-    let windows = wiring::windows(&config.prometheus);
-    let prometheus = Prometheus::new(&wiring::prometheus(&config.prometheus)?)?;
+    let measured = wiring::prometheus(&config.prometheus)?;
+    let windows = measured.windows;
+    let prometheus = Prometheus::new(&measured)?;
     let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         revision: None,

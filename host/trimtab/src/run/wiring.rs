@@ -58,14 +58,6 @@ impl Clients {
     }
 }
 
-/// Spans that are looked back over.
-pub(super) fn windows(configured: &Prometheus) -> Windows {
-    Windows {
-        short_seconds: configured.window_seconds.seconds() as u32,
-        long_seconds: configured.long_window_seconds.seconds() as u32,
-    }
-}
-
 /// # Errors
 /// No Prometheus is named.
 pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
@@ -85,7 +77,10 @@ pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
         insecure_skip_verify: configured.insecure_skip_verify,
         query_timeout_seconds: configured.timeout_seconds.seconds(),
         deadline_seconds: configured.timeout_seconds.seconds(),
-        windows: windows(configured),
+        windows: Windows {
+            short_seconds: configured.window_seconds.seconds() as u32,
+            long_seconds: configured.long_window_seconds.seconds() as u32,
+        },
         ..PrometheusConfig::default()
     })
 }

@@ -8,10 +8,10 @@ use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
-use serde_json::json;
 use trimtab_cluster_tests::emulator::crowd::{Member, Roll};
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
 use trimtab_cluster_tests::fixtures::pools::{PoolVersion, create_picker, create_pool};
+use trimtab_cluster_tests::fixtures::scalers::variant_autoscaling;
 use trimtab_cluster_tests::fixtures::servers::ModelServer;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{Namespace, Options};
@@ -142,16 +142,7 @@ async fn create_variant(namespace: &Namespace, size: Size, variant: usize) -> an
     let server = ModelServer::new(&name, &model).label(POOL_LABEL, &pool);
     let server = server.replicas(u32::try_from(size.replicas)?);
     server.create_deployment(namespace).await?;
-    let claim = json!({
-        "apiVersion": "llmd.ai/v1alpha1",
-        "kind": "VariantAutoscaling",
-        "metadata": {"name": name},
-        "spec": {
-            "scaleTargetRef": {"kind": "Deployment", "name": name},
-            "modelID": model,
-            "maxReplicas": 2 * size.replicas,
-        },
-    });
+    let claim = variant_autoscaling(&name, &model, 2 * u32::try_from(size.replicas)?);
     namespace.apply_json(claim).await.map(drop)
 }
 

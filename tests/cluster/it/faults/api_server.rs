@@ -7,14 +7,15 @@ use anyhow::{Context as _, ensure};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use tokio::time::Instant;
+use trimtab_cluster_tests::fixtures::scalers::variant_autoscaling;
 use trimtab_cluster_tests::fixtures::servers::{ModelServer, scale_deployment};
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::proxy::{Answer, Asked, Treatment};
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Proxy, in_namespace};
 
-use super::Counts;
 use super::leader::lease;
+use super::{Counts, led_all_the_time};
 use crate::decisions::{
     HEAVY, VARIANT, claim, desired, grown, install, metric, operate, operate_with, scrape,
     wait_for, wait_for_reason, with_chat,
@@ -77,16 +78,10 @@ async fn an_api_server_that_is_killed_and_comes_back_lowers_nothing() -> anyhow:
 async fn claim_another(namespace: &Namespace) -> anyhow::Result<()> {
     let server = ModelServer::new("idle-h100", "Other").replicas(1);
     server.create_deployment(namespace).await?;
-    let variant = json!({
-        "apiVersion": "llmd.ai/v1alpha1",
-        "kind": "VariantAutoscaling",
-        "metadata": {"name": "idle-h100"},
-        "spec": {
-            "scaleTargetRef": {"kind": "Deployment", "name": "idle-h100"},
-            "modelID": "Other",
-        },
-    });
-    namespace.apply_json(variant).await.map(drop)
+    namespace
+        .apply_json(variant_autoscaling("idle-h100", "Other", 6))
+        .await
+        .map(drop)
 }
 
 async fn wait_for_another(port: u16, is_there: bool) -> anyhow::Result<()> {
@@ -194,8 +189,7 @@ async fn a_busy_api_server_is_left_alone_and_the_counts_are_published() -> anyho
         wait_for(namespace, "it is shown too", shown).await?;
         scale_deployment(namespace, "chat-h100", 2).await?;
         wait_for_replicas(namespace, 2).await?;
-        let log = operator.log(usize::MAX).await;
-        assert!(!log.contains("standing=Follower"), "it led all the time");
+        led_all_the_time(&operator).await;
         counts.never_fell(1)
     })
     .await
@@ -233,11 +227,7 @@ async fn a_lease_that_another_writes_to_stays_with_its_leader() -> anyhow::Resul
             Ok(())
         })
         .await?;
-        let log = operator.log(usize::MAX).await;
-        assert!(
-            !log.contains("standing=Follower"),
-            "it led all the time:\n{log}"
-        );
+        led_all_the_time(&operator).await;
         Ok(())
     })
     .await

@@ -9,7 +9,7 @@ use trimtab_cluster_tests::Namespace;
 use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::wait::wait_until;
 
-use super::Counts;
+use super::{Counts, led_all_the_time};
 use crate::decisions::{DEADLINE, grown, operate, wait_for_reason, with_chat};
 
 /// The ConfigMaps that have the state.
@@ -80,11 +80,7 @@ async fn a_state_that_another_writes_to_is_written_again_and_used() -> anyhow::R
             Ok(())
         })
         .await?;
-        let log = operator.log(usize::MAX).await;
-        assert!(
-            !log.contains("standing=Follower"),
-            "it led all the time:\n{log}"
-        );
+        led_all_the_time(&operator).await;
         operator.kill().await?;
         chat.prometheus.kill().await?;
         operator.restart().await?;
