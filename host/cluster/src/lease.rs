@@ -37,6 +37,8 @@ pub enum Standing {
 pub struct Elector {
     api: Api<Lease>,
     candidacy: Candidacy,
+    /// The Lease as this process wrote it last: it can be renewed without being read.
+    written: Option<Lease>,
 }
 
 /// What this process knows of the Lease; without a connection.
@@ -71,6 +73,7 @@ impl Elector {
         Self {
             api: Api::namespaced(client, &config.namespace),
             candidacy: Candidacy::new(config),
+            written: None,
         }
     }
 
@@ -85,6 +88,13 @@ impl Elector {
     /// # Errors
     /// The API server did not answer, or refused. What was held stays held until its deadline.
     pub async fn step(&mut self, now_ms: u64) -> Result<(), Error> {
+        // Of one that was written without an answer nothing is known: then it is read.
+        if let Some(lease) = self.written.take() {
+            let spec = lease.spec.clone().unwrap_or_default();
+            if self.write(lease, spec, now_ms).await? {
+                return Ok(());
+            }
+        }
         let Some(lease) = self.api.get_opt(&self.candidacy.config.name).await? else {
             return self.create(now_ms).await;
         };
@@ -95,7 +105,7 @@ impl Elector {
                 self.candidacy.renewed_ms = None;
                 Ok(())
             }
-            Act::Renew => self.write(lease, spec, now_ms).await,
+            Act::Renew => self.write(lease, spec, now_ms).await.map(drop),
             Act::TakeOver => {
                 let transitions = spec.lease_transitions.unwrap_or(0).saturating_add(1);
                 let spec = LeaseSpec {
@@ -103,7 +113,7 @@ impl Elector {
                     acquire_time: Some(micro(now_ms)),
                     ..spec
                 };
-                self.write(lease, spec, now_ms).await
+                self.write(lease, spec, now_ms).await.map(drop)
             }
         }
     }
@@ -125,7 +135,7 @@ impl Elector {
         }
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
-        self.replace(&lease).await
+        self.replace(&lease).await.map(drop)
     }
 
     async fn create(&mut self, now_ms: u64) -> Result<(), Error> {
@@ -143,37 +153,40 @@ impl Elector {
             spec: Some(self.candidacy.held(spec, now_ms)),
         };
         match self.api.create(&PostParams::default(), &lease).await {
-            Ok(created) => {
-                self.candidacy
-                    .hold(&created.spec.unwrap_or_default(), now_ms);
-                Ok(())
-            }
-            Err(error) if is_conflict(&error) => Ok(()),
-            Err(error) => Err(error),
+            Ok(created) => self.hold(created, now_ms),
+            Err(error) if has_code(&error, 409) => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
-    /// Replaces exactly the Lease that was read: where another was faster, it has it.
-    async fn write(&mut self, lease: Lease, spec: LeaseSpec, now_ms: u64) -> Result<(), Error> {
-        let spec = self.candidacy.held(spec, now_ms);
+    /// Replaces exactly the Lease that was read, or written last: where another was faster, it has
+    /// it, and where it is gone it stays so. Tells whether this process holds it now.
+    async fn write(&mut self, lease: Lease, spec: LeaseSpec, now_ms: u64) -> Result<bool, Error> {
         let lease = Lease {
-            spec: Some(spec.clone()),
+            spec: Some(self.candidacy.held(spec, now_ms)),
             ..lease
         };
         match self.replace(&lease).await {
-            Ok(()) => {
-                self.candidacy.hold(&spec, now_ms);
-                Ok(())
+            Ok(lease) => {
+                self.hold(lease, now_ms);
+                Ok(true)
             }
-            Err(error) if is_conflict(&error) => Ok(()),
+            Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<(), Error> {
+    fn hold(&mut self, lease: Lease, now_ms: u64) {
+        let spec = lease.spec.clone().unwrap_or_default();
+        self.candidacy.hold(&spec, now_ms);
+        self.written = Some(lease);
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<Lease, Error> {
         let parameters = PostParams::default();
         let name = &self.candidacy.config.name;
-        self.api.replace(name, &parameters, lease).await.map(|_| ())
+        self.api.replace(name, &parameters, lease).await
     }
 }
 
@@ -264,6 +277,6 @@ fn micro(now_ms: u64) -> MicroTime {
     MicroTime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
 }
 
-fn is_conflict(error: &Error) -> bool {
-    matches!(error, Error::Api(status) if status.code == 409)
+fn has_code(error: &Error, code: u16) -> bool {
+    matches!(error, Error::Api(status) if status.code == code)
 }

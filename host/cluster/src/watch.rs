@@ -149,18 +149,23 @@ impl Cluster {
         watched: &BTreeSet<(String, String)>,
     ) -> BTreeSet<(String, String, String)> {
         let index = self.index();
-        let claims = index.claims.values().map(|claim| {
+        let targets = index.claims.values().filter(|claim| {
             let target = &claim.target;
-            let version = claim.target_version.as_deref().unwrap_or("v1");
-            let version = version.rsplit('/').next().unwrap_or(version);
-            (
-                target.group.clone(),
-                target.kind.clone(),
-                version.to_owned(),
-            )
+            let is_target =
+                |(group, kind): &(String, String)| *group == target.group && *kind == target.kind;
+            !watched.iter().any(is_target)
         });
-        claims
-            .filter(|(group, kind, _)| !watched.contains(&(group.clone(), kind.clone())))
+        targets
+            .map(|claim| {
+                let version = claim.target_version.as_deref().unwrap_or("v1");
+                let version = version.rsplit('/').next().unwrap_or(version);
+                let target = &claim.target;
+                (
+                    target.group.clone(),
+                    target.kind.clone(),
+                    version.to_owned(),
+                )
+            })
             .collect()
     }
 }

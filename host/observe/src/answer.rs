@@ -21,6 +21,9 @@ pub struct Answer {
     pub labels: Vec<Labels>,
     /// What Prometheus, or what stands before it, says of the answer, e.g. that it is partial.
     pub warnings: Vec<String>,
+    /// Instant at which Prometheus evaluated the query, in seconds since the Unix epoch; `None`
+    /// without a sample.
+    pub evaluated_at: Option<f64>,
 }
 
 /// One series at the instant of the query.
@@ -30,32 +33,30 @@ pub struct Sample {
     pub source: Option<Source>,
     /// Position of its labels in [`Answer::labels`].
     pub labels: usize,
+    /// Upper bound of a histogram's bucket; `None` for anything else.
+    pub bound: Option<f64>,
     /// May be NaN or infinite.
     pub value: f64,
-    /// Instant at which Prometheus evaluated the query, in seconds since the Unix epoch.
-    pub evaluated_at: f64,
 }
 
 /// Declares the labels that are read, and how each is found by its name.
 macro_rules! labels {
     ($($name:ident,)*) => {
         /// The labels that are read; empty where a series lacks one, as Prometheus has it.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct Labels<Text = Box<str>> {
-            $(pub $name: Text,)*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Labels {
+            $(pub $name: Box<str>,)*
         }
 
-        impl<Text> Labels<Text> {
-            pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Text> {
+        impl Labels {
+            pub(crate) fn has(name: &str) -> bool {
+                matches!(name, $(stringify!($name))|*)
+            }
+
+            pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Box<str>> {
                 match name {
                     $(stringify!($name) => Some(&mut self.$name),)*
                     _ => None,
-                }
-            }
-
-            pub(crate) fn map<Other>(&self, convert: impl Fn(&Text) -> Other) -> Labels<Other> {
-                Labels {
-                    $($name: convert(&self.$name),)*
                 }
             }
         }
@@ -77,7 +78,6 @@ labels! {
     inference_pool,
     // Name of the InferencePool, in a picker's gauges of it.
     name,
-    le,
     kv_cache_size_tokens,
     num_gpu_blocks,
     block_size,

@@ -241,7 +241,7 @@ impl Client {
 
 fn stats(query: &Query, told: &Told, seconds: f64, now_ms: u64) -> QueryStats {
     let answer = told.answer.as_ref().ok();
-    let first = answer.and_then(|answer| answer.samples.first());
+    let evaluated_at = answer.and_then(|answer| answer.evaluated_at);
     QueryStats {
         topic: query.topic,
         seconds,
@@ -249,7 +249,7 @@ fn stats(query: &Query, told: &Told, seconds: f64, now_ms: u64) -> QueryStats {
         bytes: told.bytes,
         warnings: answer.map_or(0, |answer| answer.warnings.len()),
         error: told.answer.as_ref().err().map(QueryError::reason),
-        clock_behind_seconds: first.map(|sample| now_ms as f64 / 1000.0 - sample.evaluated_at),
+        clock_behind_seconds: evaluated_at.map(|at| now_ms as f64 / 1000.0 - at),
     }
 }
 

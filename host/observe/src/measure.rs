@@ -151,9 +151,8 @@ impl Measurer {
 
 fn evaluated_at(answers: &Answers) -> Option<f64> {
     let topics = Topic::ALL.iter();
-    let first = topics.filter_map(|topic| answers.of(*topic)?.samples.first());
-    first
-        .map(|sample| sample.evaluated_at)
+    topics
+        .filter_map(|topic| answers.of(*topic)?.evaluated_at)
         .filter(|at| at.is_finite())
         .reduce(f64::max)
 }

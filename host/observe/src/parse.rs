@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use foldhash::fast::RandomState;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::answer::{Answer, Labels, QueryError, Sample};
 use crate::names::{Quantity, Source};
 
+/// Stands in no text of UTF-8 that Prometheus takes for a label.
+const END: char = '\u{0}';
+
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Envelope {
     status: String,
-    #[serde(borrow)]
-    data: Option<Data<'a>>,
+    data: Option<Data>,
     #[serde(rename = "errorType", default)]
     error_type: String,
     #[serde(default)]
@@ -23,62 +26,177 @@ struct Envelope<'a> {
 }
 
 #[derive(Deserialize)]
-struct Data<'a> {
+struct Data {
     #[serde(rename = "resultType")]
     kind: String,
-    #[serde(borrow)]
-    result: Vec<Series<'a>>,
+    result: Series,
 }
 
-#[derive(Deserialize)]
-struct Series<'a> {
-    #[serde(borrow)]
-    metric: Metric<'a>,
-    #[serde(borrow)]
-    value: (f64, Cow<'a, str>),
+/// All series of an answer, read one by one.
+#[derive(Default)]
+struct Series {
+    samples: Vec<Sample>,
+    labels: Vec<Labels>,
+    evaluated_at: Option<f64>,
 }
 
 /// A text that is in the answer as it is, or else was freed of its escapes.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A series' labels, without those that the query gave it.
-#[derive(Default)]
-struct Metric<'a> {
-    quantity: Option<Quantity>,
-    source: Option<Source>,
-    labels: Labels<Text<'a>>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Metric<'a> {
+impl<'de> Deserialize<'de> for Series {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Labelled)
+        from.deserialize_seq(Listed)
     }
 }
 
-struct Labelled;
+struct Listed;
 
-impl<'de> Visitor<'de> for Labelled {
-    type Value = Metric<'de>;
+impl<'de> Visitor<'de> for Listed {
+    type Value = Series;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of series")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Series, S::Error> {
+        let mut reader = Reader::default();
+        while list.next_element_seed(&mut reader)?.is_some() {}
+        Ok(reader.series)
+    }
+}
+
+/// Reads series.
+#[derive(Default)]
+struct Reader<'de> {
+    series: Series,
+    /// Positions of labels, by [`Metric::key`].
+    known: HashMap<Box<str>, usize, RandomState>,
+    metric: Metric<'de>,
+}
+
+/// What the labels of the series at hand say.
+#[derive(Default)]
+struct Metric<'de> {
+    quantity: Option<Quantity>,
+    source: Option<Source>,
+    bound: Option<f64>,
+    labels: Vec<(Text<'de>, Text<'de>)>,
+    /// All of `labels` as one text, which is quicker to find than many.
+    key: String,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Reader<'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Reader<'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a series")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut is_named = false;
+        let mut value: Option<(f64, Text<'de>)> = None;
+        while let Some(Text(name)) = map.next_key()? {
+            match &*name {
+                "metric" => {
+                    map.next_value_seed(&mut self.metric)?;
+                    is_named = true;
+                }
+                "value" => value = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        if !is_named {
+            return Err(M::Error::missing_field("metric"));
+        }
+        let (evaluated_at, written) = value.ok_or_else(|| M::Error::missing_field("value"))?;
+        let lacks = "a series lacks the label `quantity` that the query gives it";
+        let sample = Sample {
+            quantity: self
+                .metric
+                .quantity
+                .ok_or_else(|| M::Error::custom(lacks))?,
+            source: self.metric.source,
+            labels: self.labels(),
+            bound: self.metric.bound,
+            value: written
+                .0
+                .parse()
+                .map_err(|_| M::Error::custom(format!("`{}` is no number", written.0)))?,
+        };
+        self.series.samples.push(sample);
+        self.series.evaluated_at.get_or_insert(evaluated_at);
+        Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// Position of the labels at hand.
+    fn labels(&mut self) -> usize {
+        if let Some(position) = self.known.get(self.metric.key.as_str()) {
+            return *position;
+        }
+        let mut labels = Labels::default();
+        for (Text(name), Text(value)) in &self.metric.labels {
+            if let Some(label) = labels.get_mut(name) {
+                *label = value.as_ref().into();
+            }
+        }
+        let position = self.series.labels.len();
+        self.series.labels.push(labels);
+        let key = self.metric.key.as_str().into();
+        self.known.insert(key, position);
+        position
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Metric<'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        (self.quantity, self.source, self.bound) = (None, None, None);
+        self.labels.clear();
+        self.key.clear();
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Metric<'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of labels")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Metric<'de>, M::Error> {
-        let mut metric = Metric::default();
-        while let Some(Text(name)) = map.next_key()? {
-            if name == "quantity" {
-                metric.quantity = Some(map.next_value()?);
-            } else if name == "source" {
-                metric.source = Some(map.next_value()?);
-            } else if let Some(label) = metric.labels.get_mut(&name) {
-                *label = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            match &*name.0 {
+                "quantity" => self.quantity = Some(map.next_value()?),
+                "source" => self.source = Some(map.next_value()?),
+                "le" => {
+                    let bound = map.next_value::<Text<'de>>()?.0.parse().ok();
+                    self.bound = bound.filter(|bound: &f64| !bound.is_nan());
+                }
+                name if !Labels::has(name) => drop(map.next_value::<IgnoredAny>()?),
+                _ => {
+                    let value = map.next_value::<Text<'de>>()?;
+                    for text in [&name.0, &value.0] {
+                        self.key.push_str(text);
+                        self.key.push(END);
+                    }
+                    self.labels.push((name, value));
+                }
             }
         }
-        Ok(metric)
+        Ok(())
     }
 }
 
@@ -105,7 +223,7 @@ pub(crate) fn answer(body: &[u8]) -> Option<Result<Answer, QueryError>> {
     }
 }
 
-fn opened(envelope: Envelope<'_>) -> Result<Answer, QueryError> {
+fn opened(envelope: Envelope) -> Result<Answer, QueryError> {
     if envelope.status != "success" {
         return Err(QueryError::Refused {
             kind: envelope.error_type,
@@ -120,32 +238,12 @@ fn opened(envelope: Envelope<'_>) -> Result<Answer, QueryError> {
     if data.kind != "vector" {
         return Err(QueryError::WrongType { found: data.kind });
     }
-    let mut answer = Answer {
-        samples: Vec::with_capacity(data.result.len()),
-        labels: Vec::new(),
+    Ok(Answer {
+        samples: data.result.samples,
+        labels: data.result.labels,
+        evaluated_at: data.result.evaluated_at,
         warnings: envelope.warnings.unwrap_or_default(),
-    };
-    let mut known = HashMap::new();
-    for series in data.result {
-        let metric = series.metric;
-        let labels = *known.entry(metric.labels).or_insert_with_key(|labels| {
-            answer.labels.push(labels.map(|text| (*text.0).into()));
-            answer.labels.len() - 1
-        });
-        let (evaluated_at, written) = series.value;
-        answer.samples.push(Sample {
-            quantity: metric.quantity.ok_or_else(|| QueryError::Malformed {
-                detail: "a series lacks the label `quantity` that the query gives it".to_owned(),
-            })?,
-            source: metric.source,
-            labels,
-            value: written.parse().map_err(|_| QueryError::Malformed {
-                detail: format!("`{written}` is no number"),
-            })?,
-            evaluated_at,
-        });
-    }
-    Ok(answer)
+    })
 }
 
 fn unfit(body: &[u8], error: &serde_json::Error) -> QueryError {

@@ -71,7 +71,7 @@ async fn answers_are_read_with_labels_values_and_warnings() {
     assert_eq!((usage.quantity, usage.value), (Quantity::KvUsage, 0.25));
     let labels = &answer.labels[usage.labels];
     assert_eq!((&*labels.namespace, &*labels.pod), ("ns", "a"));
-    assert_eq!(usage.evaluated_at, 1_795_599_999.5);
+    assert_eq!(answer.evaluated_at, Some(1_795_599_999.5));
     assert_eq!(again.labels, usage.labels, "each set of labels stands once");
     assert!(waiting.value.is_nan());
     assert_eq!(running.value, f64::INFINITY);
@@ -84,6 +84,25 @@ async fn answers_are_read_with_labels_values_and_warnings() {
     );
     assert_eq!((stats.error, stats.bytes), (None, body.len()));
     assert_eq!(stats.clock_behind_seconds, Some(0.5));
+}
+
+#[tokio::test]
+async fn bounds_of_buckets_are_numbers_and_no_labels() {
+    let series = |bound: &str| {
+        let quantity = r#""quantity":"ttft_bucket","model_name":"m""#;
+        format!(r#"{{"metric":{{"le":"{bound}",{quantity}}},"value":[1795600000,"1"]}}"#)
+    };
+    let series = ["0.5", "+Inf", "NaN", "a"].map(|bound| series(bound));
+    let body = format!(
+        r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#,
+        series.join(",")
+    );
+    let server = Server::start(move |_| json(200, &body)).await;
+    let answers = ask(&config(&server.url)).await;
+    let answer = answers.by_topic[&Topic::TtftBuckets].as_ref().unwrap();
+    let bounds: Vec<Option<f64>> = answer.samples.iter().map(|sample| sample.bound).collect();
+    assert_eq!(bounds, [Some(0.5), Some(f64::INFINITY), None, None]);
+    assert_eq!(answer.labels.len(), 1);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ struct Entry<'a> {
     source: Source,
     value: f64,
     /// Of a histogram's bucket.
-    bound: &'a str,
+    bound: Option<f64>,
 }
 
 /// By pool and quantity.
@@ -78,7 +78,7 @@ impl<'a> Pickers<'a> {
                     pod,
                     source,
                     value: sample.value,
-                    bound: &labels.le,
+                    bound: sample.bound,
                 });
             }
         }
@@ -183,8 +183,8 @@ impl<'a> Pickers<'a> {
         let mut histogram = Histogram::default();
         for entry in self.newest_by_pod(pool, quantity) {
             let count = entry.value;
-            let bound = entry.bound.parse().ok();
-            if let Some(bound) = bound.filter(|_| count.is_finite() && count >= 0.0) {
+            let counts = count.is_finite() && count >= 0.0;
+            if let Some(bound) = entry.bound.filter(|_| counts) {
                 histogram.add(bound, count);
             }
         }

@@ -47,12 +47,12 @@ impl Prometheus {
     /// One series with any labels.
     fn with(mut self, quantity: Quantity, labels: Value, value: f64) -> Self {
         let topic = rows().find(|row| row.quantity == quantity).unwrap().topic;
-        let (mut source, mut set) = (None, Labels::default());
+        let (mut source, mut bound, mut set) = (None, None, Labels::default());
         for (name, text) in labels.as_object().unwrap() {
-            if name == "source" {
-                source = Some(serde_json::from_value(text.clone()).unwrap());
-            } else {
-                *set.get_mut(name).unwrap() = text.as_str().unwrap().into();
+            match name.as_str() {
+                "source" => source = Some(serde_json::from_value(text.clone()).unwrap()),
+                "le" => bound = text.as_str().unwrap().parse().ok(),
+                _ => *set.get_mut(name).unwrap() = text.as_str().unwrap().into(),
             }
         }
         if let Some(Ok(answer)) = self.answers.by_topic.get_mut(&topic) {
@@ -66,9 +66,10 @@ impl Prometheus {
                 quantity,
                 source,
                 labels,
+                bound,
                 value,
-                evaluated_at: self.at,
             });
+            answer.evaluated_at = Some(self.at);
         }
         self
     }

@@ -37,12 +37,8 @@ impl Buckets {
             let (Some(pool), Some(source)) = (pool, sample.source) else {
                 continue;
             };
-            let bound = labels
-                .le
-                .parse::<f64>()
-                .ok()
-                .filter(|bound| !bound.is_nan());
-            if let Some(bound) = bound.filter(|_| sample.value.is_finite() && sample.value >= 0.0) {
+            let counts = sample.value.is_finite() && sample.value >= 0.0;
+            if let Some(bound) = sample.bound.filter(|_| counts) {
                 let of = buckets.histograms.entry((pool, sample.quantity, source));
                 of.or_default().add(bound, sample.value);
             }

@@ -93,6 +93,14 @@ impl Cycle {
         changed
     }
 
+    /// Asks, between two cycles, what the next ones need not wait for.
+    pub(super) async fn ask_ahead(&mut self) {
+        let now_ms = now_ms();
+        let ahead = self.pace.ahead(&self.queries);
+        let answers = self.prometheus.ask(ahead, now_ms).await;
+        self.pace.keep(answers, now_ms);
+    }
+
     /// The pools as they are to be measured, each with the operator's rules for it, and beside them
     /// the policies of each.
     fn fleet(&mut self, view: &mut View) -> (Vec<FleetPool>, Vec<PoolPolicies>) {

@@ -208,6 +208,15 @@ impl Operator {
             for _ in 0..skipped(took.elapsed(), period) {
                 self.cycle.registry.missed(Outcome::Skipped, &[]);
             }
+            if self.cycle.leadership.leads() {
+                let left = period.saturating_sub(took.elapsed());
+                let ahead = tokio::time::timeout(left / 2, self.cycle.ask_ahead());
+                tokio::select! {
+                    () = shutdown::told(stopping.clone()) => return,
+                    // Whatever is not answered in time is asked in a cycle.
+                    _ = ahead => {}
+                }
+            }
         }
     }
 
