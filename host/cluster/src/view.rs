@@ -5,8 +5,6 @@ mod grouping;
 mod replicas;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
 

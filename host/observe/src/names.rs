@@ -106,10 +106,11 @@ pub enum Topic {
     PickerRequests,
     PickerQueue,
     PickerLatency,
+    PickerInFlight,
 }
 
 impl Topic {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Instances,
         Self::Load,
         Self::Capacity,
@@ -122,6 +123,7 @@ impl Topic {
         Self::PickerRequests,
         Self::PickerQueue,
         Self::PickerLatency,
+        Self::PickerInFlight,
     ];
 
     /// For messages and for the label of a metric.
@@ -140,6 +142,7 @@ impl Topic {
             Self::PickerRequests => "picker-requests",
             Self::PickerQueue => "picker-queue",
             Self::PickerLatency => "picker-latency",
+            Self::PickerInFlight => "picker-in-flight",
         }
     }
 }

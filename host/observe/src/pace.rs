@@ -9,12 +9,13 @@ use crate::names::Topic;
 use crate::queries::{Queries, Query, Windows};
 
 /// Queries that take turns.
-const TURNS: [Topic; 5] = [
+const TURNS: [Topic; 6] = [
     Topic::Tokens,
     Topic::Prefix,
     Topic::TtftBuckets,
     Topic::ItlBuckets,
     Topic::PickerLatency,
+    Topic::PickerInFlight,
 ];
 
 /// How many of them are asked after a tick: with the usual period none is older than 45 s.
@@ -162,13 +163,13 @@ mod tests {
     #[test]
     fn dear_queries_take_turns_between_ticks_and_are_all_answered() {
         let mut pace = Pace::new(Windows::default());
-        let [tokens, prefix, ttft, itl, picker] = TURNS;
+        let [tokens, prefix, ttft, itl, picker, in_flight] = TURNS;
         assert_eq!(tick(&mut pace, 0, &[]).0, TURNS);
         for (seconds, turn, oldest) in [
             (15, [ttft, itl], "0"),
-            (30, [tokens, picker], "0"),
-            (45, [prefix, ttft], "0"),
-            (60, [tokens, itl], "15"),
+            (30, [picker, in_flight], "0"),
+            (45, [tokens, prefix], "0"),
+            (60, [ttft, itl], "15"),
         ] {
             let (asked, answers, ahead) = tick(&mut pace, seconds, &[]);
             assert!(asked.is_empty(), "{asked:?} at {seconds} s");

@@ -9,10 +9,11 @@ use super::index::{Index, pod_names};
 use crate::answer::{Answers, Labels};
 use crate::names::{Quantity, Source, Topic};
 
-const TOPICS: [Topic; 3] = [
+const TOPICS: [Topic; 4] = [
     Topic::PickerRequests,
     Topic::PickerQueue,
     Topic::PickerLatency,
+    Topic::PickerInFlight,
 ];
 
 /// Gauges of what is in a picker now. What pods counted over a window adds up, old pods included;

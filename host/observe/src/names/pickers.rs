@@ -20,26 +20,6 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     row(
-        Quantity::InFlight,
-        Topic::PickerRequests,
-        Reading::Mean,
-        "requests that the picker has sent to engines and has no end of yet",
-        &[
-            picker(LlmDEpp, "llm_d_epp_request_running"),
-            picker(InferenceObjective, "inference_objective_running_requests"),
-            picker(InferenceModel, "inference_model_running_requests"),
-        ],
-    ),
-    // To hold against the picker's count: pods on their way out are in both.
-    Row {
-        quantity: Quantity::EnginesRunning,
-        topic: Topic::PickerRequests,
-        reading: Reading::Mean,
-        detail: Detail::Model,
-        meaning: "requests in the running batches of a model's engines",
-        names: RUNNING,
-    },
-    row(
         Quantity::QueuedRequests,
         Topic::PickerQueue,
         Reading::LastSum,
@@ -130,6 +110,26 @@ pub(super) const ROWS: &[Row] = &[
             "llm_d_epp_request_streaming_tpot_seconds_bucket",
         )],
     ),
+    row(
+        Quantity::InFlight,
+        Topic::PickerInFlight,
+        Reading::Mean,
+        "requests that the picker has sent to engines and has no end of yet",
+        &[
+            picker(LlmDEpp, "llm_d_epp_request_running"),
+            picker(InferenceObjective, "inference_objective_running_requests"),
+            picker(InferenceModel, "inference_model_running_requests"),
+        ],
+    ),
+    // To hold against the picker's count: pods on their way out are in both.
+    Row {
+        quantity: Quantity::EnginesRunning,
+        topic: Topic::PickerInFlight,
+        reading: Reading::Mean,
+        detail: Detail::Model,
+        meaning: "requests in the running batches of a model's engines",
+        names: RUNNING,
+    },
 ];
 
 const fn row(

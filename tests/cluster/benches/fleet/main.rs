@@ -4,6 +4,7 @@
 //! `VARIANTS/POOLS/REPLICAS`, the last of each variant.
 #![allow(clippy::print_stdout, reason = "what a benchmark says")]
 
+mod at_hand;
 mod audit;
 mod cost;
 mod fleet;
@@ -19,6 +20,7 @@ use trimtab_cluster_tests::{
     ControlPlane, Namespace, Operator, Prometheus, PrometheusOptions, in_namespace,
 };
 
+use self::at_hand::AtHand;
 use self::audit::Audit;
 use self::cost::Reading;
 use self::fleet::Size;
@@ -83,7 +85,11 @@ async fn measure(size: Size) -> anyhow::Result<()> {
             Ok(())
         })
         .await?;
-        operate(&plane, namespace, &prometheus, &audit).await
+        println!("  Prometheus on the same cores:");
+        operate(&plane, namespace, prometheus.url(), &audit).await?;
+        println!("  Prometheus' answers at hand:");
+        let at_hand = AtHand::start(prometheus.url()).await?;
+        operate(&plane, namespace, at_hand.url(), &audit).await
     })
     .await
 }
@@ -91,7 +97,7 @@ async fn measure(size: Size) -> anyhow::Result<()> {
 async fn operate(
     plane: &ControlPlane,
     namespace: &Namespace,
-    prometheus: &Prometheus,
+    prometheus: &str,
     audit: &Audit,
 ) -> anyhow::Result<()> {
     let port = free_port()?;
@@ -99,7 +105,7 @@ async fn operate(
     let kubeconfig = kubeconfig.to_str().context("a path that is no text")?;
     let arguments = [
         "run".to_owned(),
-        format!("--prometheus-url={}", prometheus.url()),
+        format!("--prometheus-url={prometheus}"),
         format!("--listen-metrics=127.0.0.1:{port}"),
         "--listen-health=0".to_owned(),
         format!("--set=leaderElection.namespace={}", namespace.name()),
