@@ -150,7 +150,7 @@ impl Call<'_> {
                 "TTFT and ITL are not measured: tokens in the KV cache decide",
             );
             let tokens = Tokens {
-                now: context.now,
+                context,
                 pool,
                 replicas,
                 servers,

@@ -56,7 +56,7 @@ impl Queueing<'_> {
             ..
         } = *self;
         if settings.tracking {
-            let gap = stages::longest_gap(self.context, RATE_WINDOW_SECONDS);
+            let gap = stages::longest_gap(self.context.period, RATE_WINDOW_SECONDS);
             let seconds = (self.elapsed, gap);
             tracking::follow(servers, profile, self.context.now, seconds, state);
         }

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use trimtab_sdk::{Capacity, Pool, Replica, Role, Stage};
+use trimtab_sdk::{Capacity, Context, Pool, Replica, Role, Stage};
 
 use crate::loads::{is_fresh, measured, positive};
 use crate::notes::Notes;
 use crate::servers::Server;
 use crate::settings::Settings;
+use crate::stages::{RATE_WINDOW_SECONDS, longest_gap};
 use crate::state::{Profile, State};
 
 /// Unit of the stages' numbers.
@@ -25,7 +26,7 @@ const BYTES_PER_TOKEN: f64 = 4.0;
 
 /// All that the stages are made of.
 pub(crate) struct Tokens<'a> {
-    pub(crate) now: u64,
+    pub(crate) context: &'a Context,
     pub(crate) pool: &'a Pool,
     pub(crate) replicas: &'a [Replica],
     pub(crate) servers: &'a [Server<'a>],
@@ -102,7 +103,8 @@ impl Tokens<'_> {
         })
     }
 
-    /// Nothing goes while requests wait, or while it was needed a moment ago.
+    /// Nothing goes while requests wait, while it was needed a moment ago, or while what was needed
+    /// is not remembered yet.
     fn ceiling(
         &self,
         servers: &[&Server<'_>],
@@ -111,22 +113,25 @@ impl Tokens<'_> {
         capacities: &[Capacity],
         state: &mut State,
     ) -> f64 {
-        let window = (self.settings.scale_down_window_seconds * 1e3) as u64;
+        let now = self.context.now;
+        let window = self.settings.scale_down_window_seconds;
         let role = servers
             .first()
             .map_or(Role::Both, |server| server.variant.role);
-        let recent = state
-            .token_floors
-            .of(role)
-            .0
-            .push(self.now, window, floor)
-            .unwrap_or(floor);
-        let ceiling = recent.max(demand / self.settings.scale_down_utilization);
+        let remembered = state.token_floors.of(role);
+        let reach = RATE_WINDOW_SECONDS.min(window);
+        let age = remembered
+            .span
+            .age(now, longest_gap(self.context.period, reach));
+        let recent = remembered.floors.0.push(now, (window * 1e3) as u64, floor);
+        let ceiling = recent
+            .unwrap_or(floor)
+            .max(demand / self.settings.scale_down_utilization);
         let waits = servers
             .iter()
             .any(|server| server.load.hottest.most_waiting > 0.0)
             || measured(self.pool.workload.queued_requests).is_some_and(|queued| queued > 0.0);
-        if !waits {
+        if !waits && age >= window {
             return ceiling;
         }
         let standing = servers.iter().zip(capacities).map(|(server, capacity)| {

@@ -61,8 +61,8 @@ pub(crate) fn deviations(settings: &Settings, objective: &Objective) -> f64 {
 
 /// Seconds between two calls of which what is measured tells: as far as rates reach back. A call
 /// that is late is no gap.
-pub(crate) fn longest_gap(context: &Context, reach_seconds: f64) -> f64 {
-    reach_seconds.max(2.0 * context.period)
+pub(crate) fn longest_gap(period_seconds: f64, reach_seconds: f64) -> f64 {
+    reach_seconds.max(2.0 * period_seconds)
 }
 
 impl Findings<'_> {
@@ -137,7 +137,7 @@ impl Findings<'_> {
             named.map(|capacity| capacity.per_replica)
         });
         let reach = RATE_WINDOW_SECONDS.min(window);
-        let remembers = needs.age(now, longest_gap(self.context, reach)) >= window;
+        let remembers = needs.span.age(now, longest_gap(self.context.period, reach)) >= window;
         let most = |recent: &mut Recent, seconds: f64, floor: f64| {
             let needed = floor / strongest.per_replica;
             let most = recent.0.push(now, (seconds * 1e3) as u64, needed);

@@ -13,7 +13,7 @@ use crate::servers::Server;
 use crate::work::Yardstick;
 
 /// Changes whenever the fields below change their meaning.
-pub(crate) const FORMAT: &str = "queueing-analyzer/2";
+pub(crate) const FORMAT: &str = "queueing-analyzer/3";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -44,7 +44,7 @@ pub(crate) struct State {
     /// What each stage needed of late.
     pub(crate) needs: ByRole<Needs>,
     /// Floors of each stage in tokens of the KV cache.
-    pub(crate) token_floors: ByRole<Recent>,
+    pub(crate) token_floors: ByRole<TokenFloors>,
     /// Tokens in use at which replicas were seen to be full, by accelerator and length of answers.
     pub(crate) knees: BTreeMap<String, Vec<f64>>,
 }
@@ -151,10 +151,7 @@ impl<T> ByRole<T> {
 pub(crate) struct Needs {
     /// Name of the variant.
     replicas_of: String,
-    /// Instant of the first need that is remembered without a gap.
-    since: u64,
-    /// Instant of the last one.
-    until: u64,
+    pub(crate) span: Span,
     pub(crate) replicas: Recent,
     /// With all the room for doubt.
     pub(crate) asked: Recent,
@@ -180,17 +177,39 @@ impl Needs {
             }
             None => {
                 *self = Self {
-                    since: now,
-                    until: now,
+                    span: Span {
+                        since: now,
+                        until: now,
+                    },
                     ..Self::default()
                 };
             }
         }
         self.replicas_of = variant.into();
     }
+}
 
-    /// Seconds that are remembered. What was needed in a gap of more than `longest_gap` seconds is
-    /// not known: remembering begins anew.
+/// The floors of a stage in tokens.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct TokenFloors {
+    pub(crate) span: Span,
+    pub(crate) floors: Recent,
+}
+
+/// Over which time something is remembered without a gap.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Span {
+    /// Instant of the first value.
+    since: u64,
+    /// Instant of the last one.
+    until: u64,
+}
+
+impl Span {
+    /// Seconds that are remembered, with a value at `now`. What was in a gap of more than
+    /// `longest_gap` seconds is not known: remembering begins anew.
     pub(crate) fn age(&mut self, now: u64, longest_gap: f64) -> f64 {
         let gap = now.saturating_sub(self.until) as f64 / 1e3;
         if gap > longest_gap {
@@ -267,7 +286,7 @@ mod tests {
     #[test]
     fn after_a_gap_needs_are_remembered_anew() {
         let mut needs = needs();
-        let ages = [2_000, 62_000, 122_000, 182_001, 242_001].map(|now| needs.age(now, 60.0));
+        let ages = [2_000, 62_000, 122_000, 182_001, 242_001].map(|now| needs.span.age(now, 60.0));
         assert_eq!(ages, [1.0, 61.0, 121.0, 0.0, 60.0]);
     }
 
@@ -277,7 +296,7 @@ mod tests {
         let supplies = |name: &str| Some(if name == "h100" { 12.0 } else { 3.0 });
         needs.count_in("l40s", 3_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
-        assert!((needs.age(5_000, 60.0) - 4.0).abs() < 1e-9);
+        assert!((needs.span.age(5_000, 60.0) - 4.0).abs() < 1e-9);
         needs.count_in("l40s", 4_000, supplies);
         assert_eq!(needs.replicas.0.largest(), Some(32.0));
     }
@@ -287,6 +306,6 @@ mod tests {
         let mut needs = needs();
         needs.count_in("l40s", 3_000, |name| (name == "l40s").then_some(3.0));
         assert_eq!(needs.replicas.0.largest(), None);
-        assert!((needs.age(5_000, 60.0) - 2.0).abs() < 1e-9);
+        assert!((needs.span.age(5_000, 60.0) - 2.0).abs() < 1e-9);
     }
 }

@@ -137,3 +137,28 @@ fn a_variant_without_replicas_is_sized_by_what_is_known() {
     assert_eq!(stage.capacities[1].per_replica, 12800.0);
     assert_eq!(stage.capacities[1].load, 0.0);
 }
+
+#[test]
+fn nothing_goes_before_it_is_remembered_what_was_needed() {
+    let mut fixture = rows(&[
+        Row(1000.0, 16000, 0.0, 100.0, 50.0),
+        Row(1000.0, 16000, 0.0, 100.0, 50.0),
+    ])
+    .with(|fixture| fixture.settings = r#"{"scale-down-window-seconds": 90}"#.into());
+    let begin = fixture.now;
+    let mut keeps_all = |second: u64| {
+        fixture.now = begin + second * 1000;
+        let stage = fixture.tick().stages.remove(0);
+        assert!(stage.floor <= stage.ceiling, "{stage:?}");
+        stage.ceiling >= 2.0 * per_replica(&stage)
+    };
+    assert_eq!(
+        [0, 30, 60, 90].map(&mut keeps_all),
+        [true, true, true, false]
+    );
+    // Rates reach back for 60 s: of what was before, nothing is known.
+    assert_eq!(
+        [151, 211, 240, 241].map(&mut keeps_all),
+        [true, true, true, false]
+    );
+}
