@@ -11,6 +11,9 @@ use crate::TARGET;
 /// The workspace's profile for guests.
 const PROFILE: &str = "policy";
 
+/// A component begins with 2 MiB, of which its stack takes one: most calls then never grow it.
+const FLAGS: &str = "-Clink-arg=--initial-memory=2097152";
+
 /// Builds `package` of the workspace in `workspace` and encodes it as a component.
 ///
 /// `target_dir` must not be the target directory of a cargo that waits for this call: cargo locks it.
@@ -45,7 +48,7 @@ fn cargo_build(workspace: &Path, package: &str, target_dir: &Path) -> Result<Out
         .arg("--target-dir")
         .arg(target_dir)
         // Flags and wrappers meant for the host's build do not fit the guest's.
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .output()

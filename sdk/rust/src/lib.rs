@@ -10,6 +10,12 @@ pub use trimtab_models as models;
 pub mod settings;
 pub mod state;
 
+/// Uses the memory that a component begins with. The standard library's does not, and asks for more
+/// in each call, which costs the host two changes of its page tables.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Turns measurements of one pool into supply and demand.
 pub trait Analyzer {
     fn describe() -> Descriptor;
