@@ -32,8 +32,9 @@ const READY: Duration = Duration::from_secs(1800);
 /// The label by which a pool selects its pods.
 const POOL_LABEL: &str = "pool";
 
-/// Requests per second of each server.
-pub(crate) const RATE: f64 = 8.0;
+/// Requests per second of each server: so few that nothing is asked for beyond the minimum. The
+/// noise of one server is that of all of them here.
+pub(crate) const RATE: f64 = 0.2;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
@@ -140,9 +141,13 @@ async fn create_variant(namespace: &Namespace, size: Size, variant: usize) -> an
     let name = format!("{pool}-v{}", variant / size.pools);
     let model = model(&pool);
     let server = ModelServer::new(&name, &model).label(POOL_LABEL, &pool);
-    let server = server.replicas(u32::try_from(size.replicas)?);
+    let replicas = u32::try_from(size.replicas)?;
+    let server = server.replicas(replicas);
     server.create_deployment(namespace).await?;
-    let claim = variant_autoscaling(&name, &model, 2 * u32::try_from(size.replicas)?);
+    let mut claim = variant_autoscaling(&name, &model, 2 * replicas);
+    let spec = claim.get_mut("spec").and_then(|spec| spec.as_object_mut());
+    let spec = spec.context("a claim without `spec`")?;
+    spec.insert("minReplicas".to_owned(), replicas.into());
     namespace.apply_json(claim).await.map(drop)
 }
 
