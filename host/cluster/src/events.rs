@@ -1,11 +1,11 @@
 //! Events on the objects that ask for scaling: when a count changes, and when something begins to
 //! be wrong. Nothing is said twice while it goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Error};
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 
 use crate::index::claim::Claimant;
@@ -15,6 +15,8 @@ use crate::view::{PoolView, Refused, Why};
 const NOTE_BYTES: usize = 1024;
 /// Events of one round: a fault of everything is told of by some.
 const MOST_AT_ONCE: usize = 50;
+/// Events that wait for an API server which does not answer.
+const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
 
 /// Something to be told on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,8 @@ fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
 /// Writes events.
 pub struct Speaker {
     recorder: Recorder,
+    /// What was not told yet, the oldest first.
+    untold: VecDeque<Told>,
 }
 
 impl Speaker {
@@ -137,37 +141,66 @@ impl Speaker {
         };
         Self {
             recorder: Recorder::new(client, reporter),
+            untold: VecDeque::new(),
         }
     }
 
-    /// Tells all; what cannot be told is logged, and lost.
-    pub async fn tell(&self, news: Vec<Told>) {
-        for told in news {
-            let about = ObjectReference {
-                api_version: Some(told.claimant.way.api_version().to_owned()),
-                kind: Some(told.claimant.way.kind().to_owned()),
-                namespace: Some(told.claimant.namespace.clone()),
-                name: Some(told.claimant.name.clone()),
-                uid: Some(told.uid.clone()),
-                ..ObjectReference::default()
-            };
-            let event = Event {
-                type_: if told.warning {
-                    EventType::Warning
-                } else {
-                    EventType::Normal
-                },
-                reason: told.reason.clone(),
-                note: Some(excerpt(&told.note)),
-                action: "Scale".to_owned(),
-                secondary: None,
-            };
-            if let Err(error) = self.recorder.publish(&event, &about).await {
-                let (claimant, reason) = (&told.claimant, &told.reason);
-                tracing::warn!(%claimant, reason, %error, "event not written");
-            }
+    /// Takes up what is to be told. Where too much waits, the oldest goes.
+    pub fn hear(&mut self, news: Vec<Told>) {
+        self.untold.extend(news);
+        let surplus = self.untold.len().saturating_sub(MOST_WAITING);
+        if surplus > 0 {
+            tracing::warn!(surplus, "events given up: the API server takes none");
+            self.untold.drain(..surplus);
         }
     }
+
+    /// Leaves untold what was to be told under an earlier leader.
+    pub fn forget(&mut self) {
+        self.untold.clear();
+    }
+
+    /// Tells all that was taken up. What the API server refuses is logged, and lost; what it does
+    /// not answer, and what it is not asked before this is given up, waits for the next time.
+    pub async fn tell(&mut self) {
+        while let Some(told) = self.untold.front() {
+            let (claimant, reason) = (&told.claimant, &told.reason);
+            match publish(&self.recorder, told).await {
+                Ok(()) => {}
+                Err(error @ Error::Api(_)) => {
+                    tracing::warn!(%claimant, reason, %error, "event not written");
+                }
+                Err(error) => {
+                    tracing::warn!(%claimant, reason, %error, "event not written yet");
+                    return;
+                }
+            }
+            self.untold.pop_front();
+        }
+    }
+}
+
+async fn publish(recorder: &Recorder, told: &Told) -> Result<(), Error> {
+    let about = ObjectReference {
+        api_version: Some(told.claimant.way.api_version().to_owned()),
+        kind: Some(told.claimant.way.kind().to_owned()),
+        namespace: Some(told.claimant.namespace.clone()),
+        name: Some(told.claimant.name.clone()),
+        uid: Some(told.uid.clone()),
+        ..ObjectReference::default()
+    };
+    let event = Event {
+        type_: if told.warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: told.reason.clone(),
+        note: Some(excerpt(&told.note)),
+        action: "Scale".to_owned(),
+        secondary: None,
+    };
+    recorder.publish(&event, &about).await
 }
 
 fn excerpt(note: &str) -> String {
@@ -179,10 +212,78 @@ fn excerpt(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::index::testing::*;
+    use http::{Request, Response};
+    use kube::client::Body;
     use trimtab_core::decision::{Call, Planned};
     use trimtab_core::snapshot::Mode;
+
+    fn told(number: usize) -> Told {
+        let view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
+        let of = &view.pools[0].variants[0];
+        Told {
+            claimant: of.claimant.clone(),
+            uid: of.uid.clone(),
+            warning: false,
+            reason: format!("Reason{number}"),
+            note: String::new(),
+        }
+    }
+
+    /// An API server that answers as it is told to, and the events that reached it.
+    fn server(answers: Vec<Option<u16>>) -> (Client, Arc<Mutex<Vec<String>>>) {
+        let reached = Arc::new(Mutex::new(Vec::new()));
+        let (answers, heard) = (Mutex::new(answers.into_iter()), Arc::clone(&reached));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let answer = answers.lock().unwrap().next().unwrap_or(Some(201));
+            let heard = Arc::clone(&heard);
+            async move {
+                let body = request.into_body().collect_bytes().await.unwrap();
+                let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                let reason = event["reason"].as_str().unwrap().to_owned();
+                let Some(code) = answer else {
+                    return Err(std::io::Error::other("connection reset"));
+                };
+                heard.lock().unwrap().push(reason);
+                let body = if code == 201 {
+                    event
+                } else {
+                    serde_json::json!({"kind": "Status", "code": code, "status": "Failure",
+                                       "message": "no", "reason": "Forbidden"})
+                };
+                let body = Body::from(serde_json::to_vec(&body).unwrap());
+                Ok(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        (Client::new(service, "default"), reached)
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_does_not_answer_is_told_later() {
+        let (client, reached) = server(vec![Some(201), None, Some(403)]);
+        let mut speaker = Speaker::new(client, "i");
+        speaker.hear((0..3).map(told).collect());
+        speaker.tell().await;
+        assert_eq!(*reached.lock().unwrap(), ["Reason0"]);
+        // The refused one is not tried for ever.
+        speaker.tell().await;
+        assert_eq!(*reached.lock().unwrap(), ["Reason0", "Reason1", "Reason2"]);
+        speaker.tell().await;
+        assert_eq!(reached.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn of_too_much_the_oldest_goes() {
+        let (client, reached) = server(Vec::new());
+        let mut speaker = Speaker::new(client, "i");
+        speaker.hear((0..=MOST_WAITING).map(told).collect());
+        speaker.tell().await;
+        let reached = reached.lock().unwrap();
+        assert_eq!((reached.len(), &*reached[0]), (MOST_WAITING, "Reason1"));
+    }
 
     #[test]
     fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {

@@ -92,7 +92,7 @@ async fn bounds_of_buckets_are_numbers_and_no_labels() {
         let quantity = r#""quantity":"ttft_bucket","model_name":"m""#;
         format!(r#"{{"metric":{{"le":"{bound}",{quantity}}},"value":[1795600000,"1"]}}"#)
     };
-    let series = ["0.5", "+Inf", "NaN", "a"].map(|bound| series(bound));
+    let series = ["0.5", "+Inf", "NaN", "a"].map(series);
     let body = format!(
         r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#,
         series.join(",")

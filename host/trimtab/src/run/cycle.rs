@@ -180,9 +180,10 @@ impl Cycle {
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused);
+        self.speaker.hear(news);
         let writing = async {
             let report = self.writer.write(wanted, now_ms).await;
-            self.speaker.tell(news).await;
+            self.speaker.tell().await;
             report
         };
         // Counts are published after this, also where the API server has too much to do.

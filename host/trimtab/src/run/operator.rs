@@ -269,6 +269,7 @@ impl Operator {
                 return false;
             }
         }
+        self.cycle.speaker.forget();
         self.reign = Some(reign);
         tracing::info!(reign, "leading");
         true
