@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use crate::answer::{Answer, Labels, QueryError, Sample};
 use crate::names::{Quantity, Source};
 
-/// Stands in no text of UTF-8 that Prometheus takes for a label.
-const END: char = '\u{0}';
+/// A byte that no UTF-8 has.
+const END: u8 = 0xff;
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Listed {
 struct Reader<'de> {
     series: Series,
     /// Positions of labels, by [`Metric::key`].
-    known: HashMap<Box<str>, usize, RandomState>,
+    known: HashMap<Box<[u8]>, usize, RandomState>,
     metric: Metric<'de>,
 }
 
@@ -82,8 +82,8 @@ struct Metric<'de> {
     source: Option<Source>,
     bound: Option<f64>,
     labels: Vec<(Text<'de>, Text<'de>)>,
-    /// All of `labels` as one text, which is quicker to find than many.
-    key: String,
+    /// All of `labels` in one piece, which is quicker to find than many.
+    key: Vec<u8>,
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Reader<'de> {
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 impl Reader<'_> {
     /// Position of the labels at hand.
     fn labels(&mut self) -> usize {
-        if let Some(position) = self.known.get(self.metric.key.as_str()) {
+        if let Some(position) = self.known.get(self.metric.key.as_slice()) {
             return *position;
         }
         let mut labels = Labels::default();
@@ -152,7 +152,7 @@ impl Reader<'_> {
         }
         let position = self.series.labels.len();
         self.series.labels.push(labels);
-        let key = self.metric.key.as_str().into();
+        let key = self.metric.key.as_slice().into();
         self.known.insert(key, position);
         position
     }
@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for &mut Metric<'de> {
                 _ => {
                     let value = map.next_value::<Text<'de>>()?;
                     for text in [&name.0, &value.0] {
-                        self.key.push_str(text);
+                        self.key.extend_from_slice(text.as_bytes());
                         self.key.push(END);
                     }
                     self.labels.push((name, value));
