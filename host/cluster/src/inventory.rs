@@ -25,9 +25,11 @@ struct Counted {
 type ByNode<'a> = BTreeMap<(&'a str, String), Counted>;
 
 impl Index {
-    /// Accelerators of ready, schedulable nodes; in the order of their names. `None` where a driver
-    /// has not told of all devices of such a node yet.
-    pub(crate) fn inventory(&self) -> Option<Vec<Accelerator>> {
+    /// Accelerators of ready, schedulable nodes; in the order of their names.
+    ///
+    /// # Errors
+    /// Why they are not known: a driver has not told of all devices of such a node yet.
+    pub(crate) fn inventory(&self) -> Result<Vec<Accelerator>, String> {
         let mut counts = ByNode::new();
         self.count_allocatable(&mut counts);
         self.count_pods(&mut counts);
@@ -47,7 +49,7 @@ impl Index {
             available,
             quota: None,
         });
-        Some(accelerators.collect())
+        Ok(accelerators.collect())
     }
 
     fn usable_node(&self, name: &str) -> Option<&Node> {
@@ -81,11 +83,14 @@ impl Index {
         }
     }
 
-    fn count_devices<'a>(&'a self, counts: &mut ByNode<'a>) -> Option<()> {
+    fn count_devices<'a>(&'a self, counts: &mut ByNode<'a>) -> Result<(), String> {
         let usable = |node: Option<&str>| node.is_none_or(|name| self.usable_node(name).is_some());
         let devices = device::devices(self.slices.values());
-        if devices.untold.iter().any(|node| usable(*node)) {
-            return None;
+        if let Some(of) = devices.untold.iter().find(|of| usable(of.node)) {
+            let (driver, pool) = (of.driver, of.pool);
+            return Err(format!(
+                "driver `{driver}` has not published all ResourceSlices of its pool `{pool}`"
+            ));
         }
         let mut known = devices.known;
         known.retain(|_, device| usable(device.node));
@@ -107,6 +112,6 @@ impl Index {
             let counted = counts.entry(key(device)).or_default();
             counted.used = counted.used.saturating_add(1);
         }
-        Some(())
+        Ok(())
     }
 }

@@ -40,6 +40,8 @@ pub struct View {
     pub refused: Vec<Refused>,
     /// `None` where it is not known.
     pub inventory: Option<Vec<Accelerator>>,
+    /// Why it is not.
+    pub inventory_lacks: Option<String>,
 }
 
 /// One pool, and who asked for each of its variants.
@@ -146,10 +148,16 @@ impl Index {
         drop((pods, accelerators));
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
+        let inventory = if sees_all_gpus {
+            self.inventory()
+        } else {
+            Err("not every node, pod and device is listed yet".to_owned())
+        };
         View {
             pools,
             refused,
-            inventory: sees_all_gpus.then(|| self.inventory()).flatten(),
+            inventory_lacks: inventory.as_ref().err().cloned(),
+            inventory: inventory.ok(),
         }
     }
 

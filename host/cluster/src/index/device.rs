@@ -22,8 +22,17 @@ pub(crate) type DeviceKey = (String, String, String);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Devices<'a> {
     pub(crate) known: BTreeMap<DeviceKey, Known<'a>>,
-    /// Nodes of pools of which some slices are not there yet; `None` for a pool of no node.
-    pub(crate) untold: Vec<Option<&'a str>>,
+    /// Slices of pools of which some are not there yet.
+    pub(crate) untold: Vec<Untold<'a>>,
+}
+
+/// A slice of a pool of devices that its driver has not told all of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Untold<'a> {
+    pub(crate) driver: &'a str,
+    pub(crate) pool: &'a str,
+    /// `None` for a pool of no node.
+    pub(crate) node: Option<&'a str>,
 }
 
 /// What is known of a device.
@@ -75,8 +84,12 @@ pub(crate) fn devices<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> De
     for ((driver, pool), slices) in pools {
         let complete = |slice: &&Slice| slice.pool.resource_slice_count <= slices.len() as i64;
         if !slices.iter().all(complete) {
-            let nodes = slices.iter().map(|slice| slice.node.as_deref());
-            devices.untold.extend(nodes);
+            let untold = slices.iter().map(|slice| Untold {
+                driver,
+                pool,
+                node: slice.node.as_deref(),
+            });
+            devices.untold.extend(untold);
         }
         let key = |device: &Device| (driver.to_owned(), pool.to_owned(), device.name.clone());
         let all = slices.iter().flat_map(|slice| &slice.devices);

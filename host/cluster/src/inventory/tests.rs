@@ -248,6 +248,13 @@ fn only_the_newest_generation_of_a_pool_counts_and_until_it_is_told_nothing_is_k
     let with = |devices| Some(counts(&[(A100, devices, devices), (H100, 8, 8)]));
     assert_eq!(of(&[&old]), with(3));
     assert_eq!(of(&[&old, &new[0]]), None);
+    assert_eq!(
+        view_of(&[bare_node("n"), new[0].clone()]).inventory_lacks,
+        Some(format!(
+            "driver `{}` has not published all ResourceSlices of its pool `n`",
+            new[0]["spec"]["driver"].as_str().unwrap()
+        ))
+    );
     assert_eq!(of(&[&old, &new[0], &new[1]]), with(2));
     assert_eq!(of(&[&new[0], &new[1]]), with(2));
 }

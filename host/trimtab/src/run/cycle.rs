@@ -7,7 +7,7 @@ use trimtab_cluster::Cluster;
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::status::{self, Wanted, Writer};
 use trimtab_cluster::view::View;
-use trimtab_core::decision::{PoolDecision, condition};
+use trimtab_core::decision::{Condition, PoolDecision, condition};
 use trimtab_core::fleet::{FleetPool, Measured};
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::PoolPolicies;
@@ -155,10 +155,13 @@ impl Cycle {
         };
         self.memory.settle(&mut snapshot, recorded);
         let mut decisions = tick(&snapshot, policies, &mut self.memory);
-        if !limited {
-            for decision in &mut decisions {
-                let conditions = &mut decision.conditions;
-                conditions.retain(|told| told.reason != condition::INVENTORY_UNKNOWN);
+        let lacks = view.inventory_lacks.as_deref().unwrap_or_default();
+        for decision in &mut decisions {
+            let conditions = &mut decision.conditions;
+            let unknown = |told: &Condition| told.reason == condition::INVENTORY_UNKNOWN;
+            conditions.retain(|told| limited || !unknown(told));
+            for told in conditions.iter_mut().filter(|told| unknown(told)) {
+                told.message = format!("{}: {lacks}", told.message);
             }
         }
         Outcome {
