@@ -51,6 +51,8 @@ pub(crate) struct Index {
     pub(crate) claims: BTreeMap<Claimant, Claim>,
     pub(crate) claimants: BTreeMap<TargetKey, BTreeSet<Claimant>>,
     pub(crate) targets: BTreeMap<TargetKey, Target>,
+    /// Kinds that claims name and that cannot be scaled, by group and kind.
+    pub(crate) unscalable: BTreeSet<(String, String)>,
     /// ReplicaSets and StatefulSets between pods and targets.
     owners: BTreeMap<TargetKey, Owner>,
     pub(crate) pods: Pods,

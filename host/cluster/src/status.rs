@@ -34,6 +34,9 @@ const AT_A_TIME: usize = 8;
 /// Whether there is a target, and what is wrong with it and its claim.
 const TARGET_RESOLVED: &str = "TargetResolved";
 
+/// Other words, with nothing else that is new, are written no sooner after the last write.
+const REWORDED_AFTER_MS: u64 = 60_000;
+
 /// Longest reason shown in a column.
 const REASON_CHARS: usize = 120;
 
@@ -52,8 +55,8 @@ impl Shown {
         (self.kind, self.holds, self.reason, self.lasting())
     }
 
-    /// A message that changes only with the objects. Others carry figures that change all the time;
-    /// they are written when something else is.
+    /// A message that changes only with the objects. Others carry figures that change all the time:
+    /// see [`Wanted::is_worded`].
     fn lasting(&self) -> Option<&str> {
         (self.kind == TARGET_RESOLVED).then_some(self.message.as_str())
     }
@@ -338,7 +341,7 @@ impl Queue {
         // What has come back by the watch is not waited for: others may write over it.
         for echoed in wanted
             .iter()
-            .filter(|wanted| wanted.is_recorded(self.plain))
+            .filter(|wanted| wanted.is_recorded(self.plain, now_ms))
         {
             self.recent.remove(&echoed.claimant);
         }
@@ -366,7 +369,7 @@ impl Queue {
                     // Else the watch has told of something since: others may write over it.
                     && wrote.recorded == wanted.recorded
             });
-        !recent && !wanted.is_recorded(self.plain)
+        !recent && !wanted.is_recorded(self.plain, now_ms)
     }
 
     fn refill(&mut self, now_ms: u64) {
@@ -391,7 +394,7 @@ impl Wanted {
     }
 
     /// Whether the object says all that already.
-    fn is_recorded(&self, plain: bool) -> bool {
+    fn is_recorded(&self, plain: bool, now_ms: u64) -> bool {
         let Some(recorded) = &self.recorded else {
             return false;
         };
@@ -412,6 +415,26 @@ impl Wanted {
                         .is_none_or(|message| found.message.as_deref() == Some(message))
             })
         });
-        decided && conditions
+        let written_ms = recorded.written_ms().unwrap_or(0);
+        let lately = now_ms.saturating_sub(written_ms) < REWORDED_AFTER_MS;
+        decided && conditions && (lately || self.is_worded(recorded, plain))
     }
+
+    /// Whether the object says it in these words, whatever the figures are.
+    fn is_worded(&self, recorded: &VariantStatus, plain: bool) -> bool {
+        let alike =
+            |found: Option<&str>, said: &str| found.is_some_and(|of| words(of).eq(words(said)));
+        let reason = plain || alike(recorded.reason.as_deref(), &self.reason);
+        reason
+            && self.conditions.iter().all(|shown| {
+                let mut found = recorded.conditions.iter();
+                let found = found.find(|found| found.kind == shown.kind);
+                found.is_some_and(|found| alike(found.message.as_deref(), &shown.message))
+            })
+    }
+}
+
+/// A text without its figures.
+fn words(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|of| !of.is_ascii_digit() && *of != '.')
 }

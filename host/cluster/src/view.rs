@@ -8,7 +8,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
 use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
 use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Recorded;
@@ -19,7 +18,7 @@ use self::replicas::{Counted, PodsOfTargets};
 use crate::accelerator::Accelerators;
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
-use crate::index::target::Target;
+use crate::index::target::{Target, WELL_KNOWN};
 use crate::objects::variant::VariantStatus;
 
 /// What users were promised is not the cluster's to say.
@@ -120,14 +119,10 @@ impl VariantView {
     /// What the claimant's status says was last asked for.
     #[must_use]
     pub fn recorded_count(&self) -> Option<Recorded> {
-        let allocation = &self.recorded.as_ref()?.desired_optimized_alloc;
-        let replicas = allocation.num_replicas?;
-        let at = allocation.last_run_time.as_ref();
-        let at: Option<Timestamp> = at.and_then(|at| at.parse().ok());
-        let at_ms = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        let recorded = self.recorded.as_ref()?;
         Some(Recorded {
-            replicas,
-            at_ms: at_ms.unwrap_or(0),
+            replicas: recorded.desired_optimized_alloc.num_replicas?,
+            at_ms: recorded.written_ms().unwrap_or(0),
         })
     }
 }
@@ -213,6 +208,11 @@ impl Index {
                 format!("{key} is claimed by {others} too: keep one of them"),
             ));
         }
+        let kind = (key.group.clone(), key.kind.clone());
+        if self.unscalable.contains(&kind) {
+            let message = format!("{key} cannot be scaled: its kind has no subresource `scale`");
+            return Err((Why::Invalid, message));
+        }
         let target = self.targets.get(key).filter(|target| !target.deleting);
         let Some(target) = target else {
             return Err((
@@ -220,6 +220,14 @@ impl Index {
                 format!("{key} does not exist, or is being deleted"),
             ));
         };
+        let (group, kind) = (kind.0.as_str(), kind.1.as_str());
+        if !target.says_replicas && !WELL_KNOWN.contains(&(group, kind)) {
+            let message = format!(
+                "{key} has no `.spec.replicas`: kinds that keep their count elsewhere, or leave it \
+                 out, are not scaled; set it"
+            );
+            return Err((Why::Invalid, message));
+        }
         let engine = target.engine.as_ref();
         let model = claim.model.clone();
         let Some(model) = model.or_else(|| engine?.model.clone()) else {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::index::Index;
+use crate::index::target::WELL_KNOWN;
 use crate::view::View;
 
 /// How often new kinds of targets and new namespaces are looked for.
@@ -119,7 +120,7 @@ impl Cluster {
 
     /// Looks for what claims name and nobody watches yet.
     async fn supervise(self) {
-        let mut watched: BTreeSet<(String, String)> = kinds::TARGETS
+        let mut watched: BTreeSet<(String, String)> = WELL_KNOWN
             .iter()
             .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
             .collect();
@@ -132,9 +133,16 @@ impl Cluster {
             for (group, kind, version) in self.unknown_kinds(&watched) {
                 let gvk = GroupVersionKind::gvk(&group, &version, &kind);
                 match discovery::pinned_kind(&self.client, &gvk).await {
-                    Ok((resource, _)) => {
-                        self.watch_target(resource);
-                        watched.insert((group, kind));
+                    Ok((resource, capabilities)) => {
+                        let mut subresources = capabilities.subresources.iter();
+                        let key = (group, kind);
+                        if subresources.any(|(of, _)| of.plural == "scale") {
+                            self.index().unscalable.remove(&key);
+                            self.watch_target(resource);
+                            watched.insert(key);
+                        } else {
+                            self.index().unscalable.insert(key);
+                        }
                     }
                     Err(error) => {
                         tracing::debug!(group, kind, %error, "a scale target's kind is not there");

@@ -1,6 +1,6 @@
 //! What the core remembers from tick to tick. Plain data: a host checkpoints it and resumes with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,10 @@ use crate::state::States;
 /// A pool or group that was not seen for a day is gone. A shorter absence, such as an API server
 /// that does not answer, must not cost the policies their states.
 const FORGOTTEN_AFTER_MS: u64 = 86_400_000;
+
+/// A variant that was in another pool within this time is the same one; later it is another of its
+/// name.
+const SAME_WITHIN_MS: u64 = 3_600_000;
 
 /// Everything that one tick leaves for the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -138,6 +142,7 @@ impl Memory {
         snapshot: &mut Snapshot,
         recorded: impl Fn(usize, usize) -> Option<Recorded>,
     ) {
+        self.follow_moves(snapshot);
         for (position, pool) in snapshot.pools.iter_mut().enumerate() {
             let memory = self.pools.entry(key(pool)).or_default();
             for (number, variant) in pool.pool.variants.iter_mut().enumerate() {
@@ -161,6 +166,55 @@ impl Memory {
                 });
             }
         }
+    }
+
+    /// Variants keep what was asked for when the pool around them gets another name, as when an
+    /// InferencePool is made for them, and when they come to another pool. A pool that only changed
+    /// its name keeps its policies' states too.
+    fn follow_moves(&mut self, snapshot: &Snapshot) {
+        let mut present: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for pool in &snapshot.pools {
+            let names = pool.pool.variants.iter().map(|of| of.name.as_str());
+            present.entry(key(pool)).or_default().extend(names);
+        }
+        for pool in &snapshot.pools {
+            let here = key(pool);
+            for variant in &pool.pool.variants {
+                let name = variant.name.as_str();
+                let known = self.pools.get(&here);
+                if known.is_some_and(|known| known.variants.contains_key(name)) {
+                    continue;
+                }
+                let namespace = format!("{}/", pool.pool.namespace);
+                let former = self.pools.range(namespace.clone()..);
+                let former = former
+                    .take_while(|(key, _)| key.starts_with(&namespace))
+                    .filter(|(_, memory)| memory.variants.contains_key(name))
+                    .filter(|(_, memory)| {
+                        snapshot.now_ms.saturating_sub(memory.seen_ms) < SAME_WITHIN_MS
+                    })
+                    .filter(|(key, _)| !present.get(*key).is_some_and(|of| of.contains(name)))
+                    .max_by_key(|(_, memory)| memory.seen_ms)
+                    .map(|(key, _)| key.clone());
+                if let Some(former) = former {
+                    self.move_variant(name, &former, &here, present.contains_key(&former));
+                }
+            }
+        }
+    }
+
+    fn move_variant(&mut self, name: &str, former: &str, here: &str, former_stays: bool) {
+        if !former_stays && !self.pools.contains_key(here) {
+            let memory = self.pools.remove(former).unwrap_or_default();
+            self.pools.insert(here.to_owned(), memory);
+            return;
+        }
+        let left = self.pools.get_mut(former);
+        let Some(variant) = left.and_then(|left| left.variants.remove(name)) else {
+            return;
+        };
+        let memory = self.pools.entry(here.to_owned()).or_default();
+        memory.variants.insert(name.to_owned(), variant);
     }
 
     pub(crate) fn pool(&self, pool: &PoolSnapshot) -> Option<&PoolMemory> {

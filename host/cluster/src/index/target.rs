@@ -15,11 +15,20 @@ use trimtab_contract::Role;
 
 const ROLE: &str = "llm-d.ai/role";
 
+/// Targets of which everything is known, by group and kind: without `.spec.replicas` they have one.
+pub(crate) const WELL_KNOWN: [(&str, &str); 3] = [
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
+];
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Target {
     pub(crate) deleting: bool,
     /// Replicas asked for; 1 where nobody said.
     pub(crate) spec_replicas: u32,
+    /// Whether anybody said.
+    pub(crate) says_replicas: bool,
     /// Replicas that exist, surge included; `None` where the status does not say.
     pub(crate) replicas: Option<u32>,
     pub(crate) ready_replicas: u32,
@@ -45,7 +54,7 @@ impl Target {
         let metadata = object.metadata;
         let (Salvaged { value, left_out }, status) = (object.spec, object.status);
         let spec: WorkloadSpec = value;
-        let spec_replicas = spec.replicas.unwrap_or(1);
+        let spec_replicas = spec.replicas;
         let mut target = match (spec.leader_worker_template, spec.template) {
             (Some(group), _) => Self::of_group(group),
             (None, Some(template)) => Self::of_template(&template),
@@ -62,7 +71,8 @@ impl Target {
             .cloned();
         target.faults = left_out.iter().map(|path| unreadable(path)).collect();
         target.deleting = metadata.deletion_timestamp.is_some();
-        target.spec_replicas = spec_replicas;
+        target.spec_replicas = spec_replicas.unwrap_or(1);
+        target.says_replicas = spec_replicas.is_some();
         target.replicas = status.replicas;
         target.ready_replicas = status.ready_replicas.unwrap_or(0);
         target

@@ -1,5 +1,6 @@
 //! VariantAutoscalings (`llmd.ai/v1alpha1`), of WVA's schema or ours.
 
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Object, lenient};
@@ -46,6 +47,15 @@ pub struct VariantStatus {
     pub(crate) reason: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(crate) conditions: Vec<VariantCondition>,
+}
+
+impl VariantStatus {
+    /// Instant at which a count was last written, in milliseconds since the Unix epoch.
+    pub(crate) fn written_ms(&self) -> Option<u64> {
+        let written = self.desired_optimized_alloc.last_run_time.as_ref()?;
+        let written: Timestamp = written.parse().ok()?;
+        u64::try_from(written.as_millisecond()).ok()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -56,9 +56,24 @@ fn what_the_object_says_already_is_not_written() {
         queue.plain = plain;
         steady.recorded = Some(recorded(&steady, 0, plain));
         // Figures in messages change all the time.
-        steady.reason = "floor 9.1 requests/s needs 3".to_owned();
-        steady.conditions[0].message = "other words".to_owned();
-        assert_eq!(due(&mut queue, &[steady.clone()], 0), (0, 0));
+        steady.reason = "floor 9.1 requests/s needs 12".to_owned();
+        assert_eq!(due(&mut queue, &[steady.clone()], 600_000), (0, 0));
+    }
+}
+
+#[test]
+fn other_words_are_written_once_a_minute() {
+    let change: [&dyn Fn(&mut Wanted); 2] = [
+        &|new| new.reason = "has its max-replicas 8".to_owned(),
+        &|new| new.conditions[0].message = "other words".to_owned(),
+    ];
+    for change in change {
+        let mut new = wanted("a", 3);
+        new.recorded = Some(recorded(&new, 1000, false));
+        change(&mut new);
+        let minute = 1000 + REWORDED_AFTER_MS;
+        assert_eq!(due(&mut queue(1.0), &[new.clone()], minute - 1), (0, 0));
+        assert_eq!(due(&mut queue(1.0), &[new.clone()], minute), (1, 0));
     }
 }
 

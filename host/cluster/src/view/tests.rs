@@ -341,6 +341,38 @@ fn other_kinds_with_a_scale_subresource_are_targets_too() {
 }
 
 #[test]
+fn what_cannot_be_scaled_or_keeps_its_count_elsewhere_is_refused_and_not_taken_for_one() {
+    let rollout = deployment("a/r", 2)
+        .with("/apiVersion", "argoproj.io/v1alpha1")
+        .with("/kind", "Rollout")
+        .with("/spec/replicas", Value::Null);
+    let claim = variant_of("a/v", "Rollout", "r")
+        .with("/spec/scaleTargetRef/apiVersion", "argoproj.io/v1alpha1");
+    let mut index = index_of(&[rollout, claim]);
+    let refused = |index: &mut Index| {
+        let seen = view(index);
+        assert_eq!(seen.pools, []);
+        (seen.refused[0].why, seen.refused[0].message.clone())
+    };
+    let (why, message) = refused(&mut index);
+    assert_eq!(why, Why::Invalid);
+    assert!(message.contains("has no `.spec.replicas`"), "{message}");
+    let kind = ("argoproj.io".to_owned(), "Rollout".to_owned());
+    index.unscalable.insert(kind);
+    let (_, message) = refused(&mut index);
+    assert!(message.contains("no subresource `scale`"), "{message}");
+}
+
+#[test]
+fn a_deployment_without_a_count_has_one_replica() {
+    let objects = [
+        deployment("a/d", 2).with("/spec/replicas", Value::Null),
+        variant("a/v", "d"),
+    ];
+    assert_eq!(view_of(&objects).only().0.desired_replicas, 1);
+}
+
+#[test]
 fn how_long_replicas_took_to_start_is_remembered_when_there_are_none() {
     let mut objects = deployed("a/d", 1);
     objects.push(variant("a/v", "d"));

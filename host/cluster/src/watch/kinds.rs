@@ -39,13 +39,6 @@ pub(super) const ALWAYS_THERE: [&str; 4] = [
     "StatefulSet",
 ];
 
-/// Scale targets that are watched from the start: group and kind.
-pub(super) const TARGETS: [(&str, &str); 3] = [
-    ("apps", "Deployment"),
-    ("apps", "StatefulSet"),
-    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
-];
-
 /// What is asked for of objects of which nothing else matters.
 type Metadata = PartialObjectMeta<Object<(), ()>>;
 

@@ -133,3 +133,46 @@ fn parts_put_together_in_any_order_are_the_memory() {
         assert_eq!(whole, memory);
     }
 }
+
+/// What is desired in pools of these names, each with these variants found set to a count, while
+/// nothing is known.
+fn held(memory: &mut Memory, pools: &[(&str, &[(&str, u32)])]) -> Vec<Vec<u32>> {
+    let of = |(name, variants): &(&str, &[(&str, u32)])| {
+        let variants = variants.iter().map(|(name, set)| variant(name, *set));
+        pool(name, variants.collect())
+    };
+    let mut seen = snapshot(pools.iter().map(of).collect());
+    memory.settle(&mut seen, |_, _| None);
+    let policies: Vec<_> = pools
+        .iter()
+        .map(|_| {
+            let silent = analyzer("silent", "1", |_| Err(refused()));
+            policies(&silent, &plans(|_, _| 0))
+        })
+        .collect();
+    desired(&tick(&seen, &policies, memory))
+}
+
+#[test]
+fn variants_keep_what_was_asked_for_when_their_pool_changes_its_name() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 4, None, Some(6)), (6, false));
+    assert_eq!(held(&mut memory, &[("b", &[("v", 4)])]), [[6]]);
+    assert_eq!(held(&mut memory, &[("a", &[("v", 5)])]), [[6]]);
+}
+
+#[test]
+fn a_variant_that_comes_to_another_pool_keeps_what_was_asked_for() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 4, None, Some(6)), (6, false));
+    let all = held(&mut memory, &[("a", &[("w", 2)]), ("b", &[("v", 4)])]);
+    assert_eq!(all, [[2], [6]]);
+}
+
+#[test]
+fn namesakes_in_two_pools_are_two() {
+    let mut memory = Memory::default();
+    assert_eq!(decided(&mut memory, 4, None, Some(6)), (6, false));
+    let all = held(&mut memory, &[("a", &[("v", 4)]), ("b", &[("v", 4)])]);
+    assert_eq!(all, [[6], [4]]);
+}

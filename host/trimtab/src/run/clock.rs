@@ -1,5 +1,6 @@
 //! The one place that reads clocks; everything else is told the time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
@@ -12,6 +13,15 @@ pub(super) fn now_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+/// Milliseconds since the Unix epoch as the clock on the wall had it when this was first asked, and
+/// since then by a clock that nobody sets.
+pub(super) fn steady_ms() -> u64 {
+    static BEGIN: OnceLock<(Stopwatch, u64)> = OnceLock::new();
+    let (begin, wall_ms) = BEGIN.get_or_init(|| (Stopwatch::start(), now_ms()));
+    let since = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    wall_ms.saturating_add(since)
 }
 
 /// Measures spans, whatever happens to the clock on the wall.

@@ -187,6 +187,15 @@ impl Config {
         self.tick_timeout_seconds.unwrap_or(self.interval_seconds)
     }
 
+    /// Name of the Lease: of all operators of one instance.
+    pub(crate) fn lease_name(&self) -> String {
+        let given = self.leader_election.lease_name.clone();
+        given.unwrap_or_else(|| match &self.controller_instance {
+            Some(instance) => format!("trimtab-{instance}"),
+            None => "trimtab".to_owned(),
+        })
+    }
+
     /// JSON Schema (2020-12) of the file.
     pub(crate) fn schema() -> serde_json::Value {
         let mut schema = schemars::schema_for!(Self);

@@ -9,7 +9,7 @@ use trimtab_cluster::lease::{Elector, Standing};
 use trimtab_publish::Health;
 use trimtab_publish::metrics::Registry;
 
-use super::clock::now_ms;
+use super::clock::steady_ms;
 
 /// What the loop knows of the leadership.
 #[derive(Clone)]
@@ -37,17 +37,17 @@ impl Leadership {
         registry: Arc<Registry>,
         health: Arc<Health>,
     ) -> (Self, Election) {
-        let (tell, standing) = watch::channel(elector.standing(now_ms()));
+        let (tell, standing) = watch::channel(elector.standing(steady_ms()));
         let (stop, mut stopping) = watch::channel(false);
         let task = tokio::spawn(async move {
             loop {
-                let step = tokio::time::timeout(retry, elector.step(now_ms()));
+                let step = tokio::time::timeout(retry, elector.step(steady_ms()));
                 match step.await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be renewed"),
                     Err(_) => tracing::warn!("the API server does not answer for the Lease"),
                 }
-                let now = elector.standing(now_ms());
+                let now = elector.standing(steady_ms());
                 tell.send_if_modified(|standing| {
                     let changed = *standing != now;
                     if changed {

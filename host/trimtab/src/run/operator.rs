@@ -54,7 +54,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
     let policies = Policies::load(sandbox, &config.policies, &live)?;
-    let measured = wiring::prometheus(&config.prometheus)?;
+    let measured = wiring::prometheus(&config)?;
     let windows = measured.windows;
     let prometheus = Prometheus::new(&measured)?;
     let build = Build {
@@ -71,13 +71,16 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         wiring::cluster(&config)?,
         config.namespaces.clone(),
     );
+    if !synced(&cluster, &health, &stopping).await {
+        return end(servers).await;
+    }
     let identity = identity();
     let election = &config.leader_election;
     let namespace = election.namespace.clone();
     let namespace = namespace.unwrap_or_else(|| clients.namespace.clone());
-    let checkpoint = Checkpoint::new(clients.asking.clone(), &namespace, &election.lease_name);
+    let checkpoint = Checkpoint::new(clients.asking.clone(), &namespace, &config.lease_name());
     let (leadership, elected) = if election.enabled {
-        let lease = wiring::lease(election, &namespace, &identity);
+        let lease = wiring::lease(&config, &namespace, &identity);
         let elector = Elector::new(clients.asking.clone(), lease);
         let retry = election.retry_period_seconds.duration();
         let (registry, health) = (Arc::clone(&registry), Arc::clone(&health));
@@ -111,10 +114,39 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         health,
         clock,
     };
-    if operator.synced(&stopping).await {
-        operator.work(&stopping, &mut sources).await;
+    operator.work(&stopping, &mut sources).await;
+    operator.end(elected).await;
+    end(servers).await
+}
+
+/// Waits until the cluster is known; false where the process is told to stop before. Until then it
+/// is no candidate either: it could not decide.
+async fn synced(cluster: &Cluster, health: &Health, stopping: &watch::Receiver<bool>) -> bool {
+    let mut told = Stopwatch::start();
+    loop {
+        let missing = cluster.missing();
+        if missing.is_empty() {
+            health.synced(CACHE);
+            tracing::info!("the cluster is known");
+            return true;
+        }
+        if told.elapsed() > SYNC_TELL {
+            tracing::warn!(missing = missing.join("; "), "waiting for the cluster");
+            told.lap();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SYNC_POLL) => {}
+            () = shutdown::told(stopping.clone()) => return false,
+        }
     }
-    operator.end(elected, servers).await
+}
+
+async fn end(servers: Vec<JoinHandle<()>>) -> Result<()> {
+    for server in servers {
+        server.await.context("a server ended badly")?;
+    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// This process's name among those that would lead: the pod's, or the machine's, and a number.
@@ -161,27 +193,6 @@ async fn serve(
 }
 
 impl Operator {
-    /// Waits until the cluster is known; false where the process is told to stop before.
-    async fn synced(&self, stopping: &watch::Receiver<bool>) -> bool {
-        let mut told = Stopwatch::start();
-        loop {
-            let missing = self.cycle.cluster.missing();
-            if missing.is_empty() {
-                self.health.synced(CACHE);
-                tracing::info!("the cluster is known");
-                return true;
-            }
-            if told.elapsed() > SYNC_TELL {
-                tracing::warn!(missing = missing.join("; "), "waiting for the cluster");
-                told.lap();
-            }
-            tokio::select! {
-                () = tokio::time::sleep(SYNC_POLL) => {}
-                () = shutdown::told(stopping.clone()) => return false,
-            }
-        }
-    }
-
     /// Cycles until the process is told to stop. A cycle that is due while the one before still
     /// runs is skipped.
     async fn work(&mut self, stopping: &watch::Receiver<bool>, sources: &mut Reloading<'_>) {
@@ -203,8 +214,9 @@ impl Operator {
             }
             let took = Stopwatch::start();
             sources.reload(&mut self.cycle).await;
-            self.turn().await;
-            self.health.ticked(self.clock.elapsed(), period);
+            if self.turn().await {
+                self.health.ticked(self.clock.elapsed(), period);
+            }
             for _ in 0..skipped(took.elapsed(), period) {
                 self.cycle.registry.missed(Outcome::Skipped, &[]);
             }
@@ -220,13 +232,15 @@ impl Operator {
         }
     }
 
-    async fn turn(&mut self) {
+    /// A cycle, where this process leads. False where it had to be given up.
+    async fn turn(&mut self) -> bool {
         let Some(reign) = self.cycle.leadership.reign() else {
-            return;
+            return true;
         };
         if self.reign != Some(reign) && !self.resume(reign).await {
             self.cycle.registry.missed(Outcome::Failed, &[]);
-            return;
+            // Being started anew would not help.
+            return true;
         }
         let limit = self.cycle.config.tick_timeout().duration();
         let cycle = cycle::within_span(&mut self.cycle);
@@ -236,12 +250,13 @@ impl Operator {
                 "the cycle took too long; given up"
             );
             self.cycle.registry.missed(Outcome::Failed, &[]);
-            return;
+            return false;
         };
         let interval = self.cycle.config.checkpoint_interval_seconds.duration();
         if changed || self.saved.elapsed() >= interval {
             self.save().await;
         }
+        true
     }
 
     /// Goes on with what the leader before remembered. Where that cannot be known now, nothing is
@@ -293,18 +308,13 @@ impl Operator {
     }
 
     /// Keeps what is known, and lets another lead.
-    async fn end(mut self, election: Option<Election>, servers: Vec<JoinHandle<()>>) -> Result<()> {
+    async fn end(mut self, election: Option<Election>) {
         if self.reign.is_some() {
             self.save().await;
         }
         if let Some(election) = election {
             election.end().await;
         }
-        for server in servers {
-            server.await.context("a server ended badly")?;
-        }
-        tracing::info!("stopped");
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use trimtab_cluster::requests::{self, Told};
 use trimtab_observe::{PrometheusConfig, Windows};
 use trimtab_publish::metrics::Live;
 
-use super::config::{Address, Config, LeaderElection, Prometheus};
+use super::config::{Address, Config};
 
 /// Requests that do not watch: longer than a busy API server takes, shorter than a cycle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,13 +58,20 @@ impl Clients {
     }
 }
 
+/// Share of a cycle's time in which Prometheus must answer: an answer that does not come is to be
+/// seen as such, and not as a cycle that is given up.
+const PROMETHEUS_SHARE: f64 = 2.0 / 3.0;
+
 /// # Errors
 /// No Prometheus is named.
-pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
+pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
+    let configured = &config.prometheus;
     let Some(url) = configured.url.clone() else {
         bail!("prometheus.url is not set: --prometheus-url http://prometheus.monitoring.svc:9090");
     };
     let headers = configured.headers.iter();
+    let longest = config.tick_timeout().seconds() * PROMETHEUS_SHARE;
+    let timeout = configured.timeout_seconds.seconds().min(longest);
     Ok(PrometheusConfig {
         url,
         token_file: configured.bearer_token_file.clone().map(Into::into),
@@ -75,8 +82,8 @@ pub(super) fn prometheus(configured: &Prometheus) -> Result<PrometheusConfig> {
             .map(|(name, value)| (name.clone(), value.0.clone()))
             .collect(),
         insecure_skip_verify: configured.insecure_skip_verify,
-        query_timeout_seconds: configured.timeout_seconds.seconds(),
-        deadline_seconds: configured.timeout_seconds.seconds(),
+        query_timeout_seconds: timeout,
+        deadline_seconds: timeout,
         windows: Windows {
             short_seconds: configured.window_seconds.seconds() as u32,
             long_seconds: configured.long_window_seconds.seconds() as u32,
@@ -98,11 +105,12 @@ pub(super) fn cluster(config: &Config) -> Result<ClusterConfig> {
     })
 }
 
-pub(super) fn lease(election: &LeaderElection, namespace: &str, identity: &str) -> LeaseConfig {
+pub(super) fn lease(config: &Config, namespace: &str, identity: &str) -> LeaseConfig {
+    let election = &config.leader_election;
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     LeaseConfig {
         namespace: namespace.to_owned(),
-        name: election.lease_name.clone(),
+        name: config.lease_name(),
         identity: identity.to_owned(),
         duration_ms: millis(election.lease_duration_seconds.duration()),
         renew_deadline_ms: millis(election.renew_deadline_seconds.duration()),
@@ -124,5 +132,31 @@ pub(super) async fn bind(address: Address, key: &str) -> Result<Option<TcpListen
     match refused {
         Some(error) => Err(error).with_context(|| format!("{key}: cannot listen on {address}")),
         None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Prometheus, Seconds};
+    use super::*;
+
+    #[test]
+    fn prometheus_has_to_answer_well_before_a_cycle_is_given_up() {
+        let mut config = Config {
+            prometheus: Prometheus {
+                url: Some("http://p".to_owned()),
+                ..Prometheus::default()
+            },
+            ..Config::default()
+        };
+        let mut deadline = |interval: u32, timeout: Option<u32>| {
+            config.interval_seconds = Seconds::new(interval);
+            config.tick_timeout_seconds = timeout.map(Seconds::new);
+            prometheus(&config).unwrap().deadline_seconds
+        };
+        assert_eq!(deadline(60, None), 10.0);
+        assert_eq!(deadline(15, None), 10.0);
+        assert_eq!(deadline(6, None), 4.0);
+        assert_eq!(deadline(6, Some(12)), 8.0);
     }
 }

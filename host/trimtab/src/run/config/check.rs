@@ -155,7 +155,7 @@ impl Config {
             found.add("nodeSelector", message(&error.to_string()));
         }
         let lease = &self.leader_election;
-        found.name("leaderElection.leaseName", &lease.lease_name);
+        found.name("leaderElection.leaseName", &self.lease_name());
         if let Some(namespace) = &lease.namespace {
             found.label("leaderElection.namespace", namespace);
         }

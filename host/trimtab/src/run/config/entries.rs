@@ -172,8 +172,9 @@ impl JsonSchema for Address {
 pub(crate) struct LeaderElection {
     /// Without it, this process takes itself for the only one.
     pub(crate) enabled: bool,
-    /// Name of the Lease.
-    pub(crate) lease_name: String,
+    /// Name of the Lease, and beginning of the names of what is kept for a restart. Without it:
+    /// `trimtab`, and with a `controllerInstance` that behind it, so that each has a leader.
+    pub(crate) lease_name: Option<String>,
     /// Namespace of the Lease, and of what is kept for a restart. Without it: the pod's own, or
     /// that of the kubeconfig.
     pub(crate) namespace: Option<String>,
@@ -190,7 +191,7 @@ impl Default for LeaderElection {
     fn default() -> Self {
         Self {
             enabled: true,
-            lease_name: "trimtab".to_owned(),
+            lease_name: None,
             namespace: None,
             lease_duration_seconds: Seconds::new(15),
             renew_deadline_seconds: Seconds::new(10),

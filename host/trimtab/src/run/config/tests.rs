@@ -275,6 +275,21 @@ fn what_wva_reads_from_the_environment_is_read_too() {
 }
 
 #[test]
+fn operators_of_different_instances_have_a_lease_each() {
+    let name = |variables: &[(&str, &str)]| environment(variables).unwrap().lease_name();
+    let instance = ("CONTROLLER_INSTANCE", "blue");
+    assert_eq!(name(&[]), "trimtab");
+    assert_eq!(name(&[instance]), "trimtab-blue");
+    let given = ("TRIMTAB_LEADER_ELECTION_LEASE_NAME", "other");
+    assert_eq!(name(&[instance, given]), "other");
+    let error = environment(&[("CONTROLLER_INSTANCE", "Blue_1")]).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("leaderElection.leaseName"),
+        "{error:#}"
+    );
+}
+
+#[test]
 fn text_that_is_empty_in_the_environment_is_as_not_set() {
     let config = environment(&[
         ("CONTROLLER_INSTANCE", ""),
