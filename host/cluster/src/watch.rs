@@ -47,7 +47,7 @@ struct Picture {
 pub struct KindState {
     /// It was listed completely at least once.
     pub synced: bool,
-    /// The cluster does not know the kind.
+    /// The cluster does not know the kind, or, of a target, cannot scale it.
     pub absent: bool,
     /// What went wrong last, until it goes well again.
     pub error: Option<String>,
@@ -80,6 +80,7 @@ impl Cluster {
     /// What has not been listed yet and must be, with the reason where there is one.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
+        let targets = self.unknown_kinds(&well_known());
         let kinds = self.kinds();
         let state = |kind: &str| kinds.get(kind).cloned().unwrap_or_default();
         let missing = kinds::REQUIRED.iter().filter_map(|kind| {
@@ -90,7 +91,13 @@ impl Cluster {
                 None => format!("{kind}: not listed yet"),
             })
         });
-        missing.collect()
+        let targets = targets.iter().filter_map(|(_, kind, _)| {
+            let state = state(kind);
+            // One that cannot be read is told of on what names it; the others go on.
+            let settled = state.synced || state.absent || state.error.is_some();
+            (!settled).then(|| format!("{kind}: not looked for yet"))
+        });
+        missing.chain(targets).collect()
     }
 
     /// Every kind that is watched, by name.
@@ -120,10 +127,7 @@ impl Cluster {
 
     /// Looks for what claims name and nobody watches yet.
     async fn supervise(self) {
-        let mut watched: BTreeSet<(String, String)> = WELL_KNOWN
-            .iter()
-            .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
-            .collect();
+        let mut watched = well_known();
         loop {
             tokio::time::sleep(SUPERVISION).await;
             let unlisted = !self.index().take_unlisted().is_empty();
@@ -141,10 +145,12 @@ impl Cluster {
                             self.watch_target(resource);
                             watched.insert(key);
                         } else {
+                            self.note(&key.1, |state| state.absent = true);
                             self.index().unscalable.insert(key);
                         }
                     }
                     Err(error) => {
+                        self.note(&kind, |state| state.absent = true);
                         tracing::debug!(group, kind, %error, "a scale target's kind is not there");
                     }
                 }
@@ -176,6 +182,13 @@ impl Cluster {
             })
             .collect()
     }
+}
+
+fn well_known() -> BTreeSet<(String, String)> {
+    let kinds = WELL_KNOWN.iter();
+    kinds
+        .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
+        .collect()
 }
 
 /// GPUs are known where every node and every pod is, and devices with the claims on them, unless

@@ -6,6 +6,7 @@ mod decisions;
 mod emulator;
 mod faults;
 mod fixtures;
+mod kinds;
 mod namespace;
 mod observability;
 mod operator;

@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use trimtab_cluster_tests::ports::free_port;
+use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
 
@@ -92,6 +93,33 @@ async fn five_minutes_without_prometheus_lower_nothing_and_what_follows_is_watch
         let watched = lowered.duration_since(back) + SignedDuration::from_secs(1);
         assert!(watched >= WINDOW, "lowered after {watched} of measurements");
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_prometheus_that_does_not_answer_is_shown_and_lowers_nothing() -> anyhow::Result<()> {
+    with_chat(async |plane, namespace, chat| {
+        let port = free_port()?;
+        let listen = format!("--listen-metrics=127.0.0.1:{port}");
+        let _operator = operate_with(plane, namespace, chat, &[&listen], &[]).await?;
+        let asked = grown(namespace, chat).await?;
+        let counts = Counts::follow(namespace);
+        chat.prometheus.signal(Signal::STOP).await?;
+        let unmeasured = ("MetricsAvailable", "PrometheusError");
+        wait_for_reason(namespace, "it is shown", unmeasured).await?;
+        let metrics = scrape(port).await?;
+        let failed = metric(
+            &metrics,
+            &["trimtab_prometheus_query_errors_total{", "load"],
+        );
+        assert!(failed > Some(0.0), "{metrics}");
+        let words = ["wva_metrics_freshness_status{", "unavailable"];
+        assert_eq!(metric(&metrics, &words), Some(1.0), "{metrics}");
+        chat.prometheus.signal(Signal::CONT).await?;
+        let measured = ("MetricsAvailable", "MetricsFound");
+        wait_for_reason(namespace, "it answers again", measured).await?;
+        counts.never_fell(asked)
     })
     .await
 }
