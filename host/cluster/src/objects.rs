@@ -114,6 +114,42 @@ where
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
+/// A count as it is written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Count {
+    #[default]
+    Absent,
+    Is(u32),
+    /// Something that is no count.
+    Odd(String),
+}
+
+impl Count {
+    /// A bound must not be guessed.
+    ///
+    /// # Errors
+    /// What is wrong with what stands at `place`.
+    pub(crate) fn or(&self, absent: u32, place: &str) -> Result<u32, String> {
+        match self {
+            Self::Absent => Ok(absent),
+            Self::Is(count) => Ok(*count),
+            Self::Odd(written) => Err(format!("{place}: {written} is no count of replicas")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let written = serde_json::Value::deserialize(from)?;
+        let count = written.as_u64().and_then(|count| u32::try_from(count).ok());
+        Ok(match count {
+            Some(count) => Self::Is(count),
+            None if written.is_null() => Self::Absent,
+            None => Self::Odd(written.to_string()),
+        })
+    }
+}
+
 /// What is not of the expected form is as missing. For kinds whose schema is not Kubernetes' own:
 /// one odd object must not hide the others of its list.
 pub(crate) fn lenient<'de, D, V>(from: D) -> Result<V, D::Error>

@@ -192,6 +192,9 @@ impl Index {
             let message = "scaleTargetRef.name is empty: name the workload to scale";
             return Err((Why::Invalid, message.to_owned()));
         }
+        if let Some(message) = &claim.unreadable {
+            return Err((Why::Invalid, message.clone()));
+        }
         let others = self.claimants.get(key).into_iter().flatten();
         let others: Vec<String> = others
             .filter(|other| *other != claimant)

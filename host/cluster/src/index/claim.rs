@@ -7,6 +7,7 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::objects::Count;
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
 use crate::objects::variant::{TargetReference, VariantAutoscaling, VariantStatus};
 
@@ -101,14 +102,28 @@ pub(crate) struct Claim {
     pub(crate) recorded: Option<VariantStatus>,
     /// What cannot be meant as it is written, though the rest is taken.
     pub(crate) faults: Vec<String>,
+    /// Why nothing of it can be taken.
+    pub(crate) unreadable: Option<String>,
+}
+
+/// Bounds, as an object of some way in writes them.
+struct Bounds<'a> {
+    min: (&'a Count, &'static str),
+    max: (&'a Count, &'static str),
+    /// Where they are absent.
+    absent: (u32, u32),
 }
 
 impl Claim {
     pub(crate) fn of_variant(object: &VariantAutoscaling) -> Self {
         let spec = &object.spec;
         let written = spec.variant_cost.as_deref();
-        let bounds = (spec.min_replicas, spec.max_replicas.unwrap_or(u32::MAX));
-        let mut claim = Self::new(&object.metadata, &spec.scale_target_ref, bounds);
+        let bounds = Bounds {
+            min: (&spec.min_replicas, "spec.minReplicas"),
+            max: (&spec.max_replicas, "spec.maxReplicas"),
+            absent: (1, u32::MAX),
+        };
+        let mut claim = Self::new(&object.metadata, &spec.scale_target_ref, &bounds);
         claim.set_cost(written, "spec.variantCost");
         claim.model = Some(spec.model_id.trim().to_owned()).filter(|model| !model.is_empty());
         claim.recorded = Some(object.status.clone());
@@ -127,23 +142,28 @@ impl Claim {
             return None;
         }
         let spec = &object.spec;
-        let bounds = (spec.min_replicas, spec.max_replicas.unwrap_or(u32::MAX));
-        Self::annotated(&object.metadata, &spec.scale_target_ref, bounds)
+        let bounds = Bounds {
+            min: (&spec.min_replicas, "spec.minReplicas"),
+            max: (&spec.max_replicas, "spec.maxReplicas"),
+            absent: (1, u32::MAX),
+        };
+        Self::annotated(&object.metadata, &spec.scale_target_ref, &bounds)
     }
 
     pub(crate) fn of_scaled_object(object: &ScaledObject) -> Option<Self> {
         let spec = &object.spec;
-        let bounds = (
-            Some(spec.min_replica_count.unwrap_or(0)),
-            spec.max_replica_count.unwrap_or(KEDA_MAX_REPLICAS),
-        );
-        Self::annotated(&object.metadata, &spec.scale_target_ref, bounds)
+        let bounds = Bounds {
+            min: (&spec.min_replica_count, "spec.minReplicaCount"),
+            max: (&spec.max_replica_count, "spec.maxReplicaCount"),
+            absent: (0, KEDA_MAX_REPLICAS),
+        };
+        Self::annotated(&object.metadata, &spec.scale_target_ref, &bounds)
     }
 
     fn annotated(
         metadata: &ObjectMeta,
         target: &TargetReference,
-        bounds: (Option<u32>, u32),
+        bounds: &Bounds<'_>,
     ) -> Option<Self> {
         let annotations = metadata.annotations.as_ref()?;
         if annotations.get(MANAGED)? != "true" {
@@ -157,15 +177,16 @@ impl Claim {
         Some(claim)
     }
 
-    fn new(
-        metadata: &ObjectMeta,
-        target: &TargetReference,
-        (min_replicas, max_replicas): (Option<u32>, u32),
-    ) -> Self {
+    fn new(metadata: &ObjectMeta, target: &TargetReference, bounds: &Bounds<'_>) -> Self {
         let kind = target.kind.clone().filter(|kind| !kind.is_empty());
         let kind = kind.unwrap_or_else(|| "Deployment".to_owned());
         let label = |key| metadata.labels.as_ref()?.get(key).cloned();
-        let min_replicas = min_replicas.unwrap_or(1);
+        let read = |(count, place): (&Count, &str), absent| count.or(absent, place);
+        let min = read(bounds.min, bounds.absent.0);
+        let max = read(bounds.max, bounds.absent.1);
+        let unreadable = [&min, &max].into_iter().find_map(|of| of.clone().err());
+        let min_replicas = min.unwrap_or(bounds.absent.0);
+        let max_replicas = max.unwrap_or(bounds.absent.1);
         let mut faults = Vec::new();
         if min_replicas > max_replicas {
             faults.push(format!(
@@ -189,6 +210,7 @@ impl Claim {
             instance: label(CONTROLLER_INSTANCE),
             recorded: None,
             faults,
+            unreadable,
         }
     }
 

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::variant::TargetReference;
-use super::{Ignored, Object, lenient};
+use super::{Count, Ignored, Object, lenient};
 
 pub(crate) type HorizontalPodAutoscaler = Object<HpaSpec, Ignored>;
 
@@ -13,10 +13,8 @@ pub(crate) type HorizontalPodAutoscaler = Object<HpaSpec, Ignored>;
 pub(crate) struct HpaSpec {
     #[serde(deserialize_with = "lenient")]
     pub(crate) scale_target_ref: TargetReference,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) min_replicas: Option<u32>,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) max_replicas: Option<u32>,
+    pub(crate) min_replicas: Count,
+    pub(crate) max_replicas: Count,
 }
 
 pub(crate) type ScaledObject = Object<ScaledObjectSpec, Ignored>;
@@ -26,8 +24,6 @@ pub(crate) type ScaledObject = Object<ScaledObjectSpec, Ignored>;
 pub(crate) struct ScaledObjectSpec {
     #[serde(deserialize_with = "lenient")]
     pub(crate) scale_target_ref: TargetReference,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) min_replica_count: Option<u32>,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) max_replica_count: Option<u32>,
+    pub(crate) min_replica_count: Count,
+    pub(crate) max_replica_count: Count,
 }

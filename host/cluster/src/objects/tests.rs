@@ -175,7 +175,7 @@ fn one_odd_bound_leaves_the_others_as_they_are() {
     let spec = read::<ScaledObject>(&odd).spec;
     assert_eq!(
         (spec.min_replica_count, spec.max_replica_count),
-        (None, Some(10))
+        (Count::Odd("-1".to_owned()), Count::Is(10))
     );
     assert_eq!(spec.scale_target_ref.name, "d");
 }

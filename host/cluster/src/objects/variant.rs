@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Object, lenient};
+use super::{Count, Object, lenient};
 
 pub(crate) type VariantAutoscaling = Object<VariantSpec, VariantStatus>;
 
@@ -16,10 +16,8 @@ pub(crate) struct VariantSpec {
     pub(crate) model_id: String,
     #[serde(deserialize_with = "lenient")]
     pub(crate) variant_cost: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) min_replicas: Option<u32>,
-    #[serde(deserialize_with = "lenient")]
-    pub(crate) max_replicas: Option<u32>,
+    pub(crate) min_replicas: Count,
+    pub(crate) max_replicas: Count,
 }
 
 /// `scaleTargetRef` of a VariantAutoscaling, an HPA or a ScaledObject.

@@ -364,6 +364,22 @@ fn what_cannot_be_scaled_or_keeps_its_count_elsewhere_is_refused_and_not_taken_f
 }
 
 #[test]
+fn bounds_that_are_no_counts_are_refused_and_not_widened() {
+    for (path, value) in [
+        ("/spec/maxReplicas", json!(-4)),
+        ("/spec/maxReplicas", json!("8")),
+        ("/spec/maxReplicas", json!(99_999_999_999_u64)),
+        ("/spec/minReplicas", json!(4.5)),
+    ] {
+        let claim = variant("a/v", "d").with(path, value.clone());
+        let seen = view_of(&[deployment("a/d", 2), claim]);
+        let message = &seen.refused[0].message;
+        let wanted = format!("spec.{}: {value} is no count of replicas", &path[6..]);
+        assert_eq!((seen.refused[0].why, message), (Why::Invalid, &wanted));
+    }
+}
+
+#[test]
 fn a_deployment_without_a_count_has_one_replica() {
     let objects = [
         deployment("a/d", 2).with("/spec/replicas", Value::Null),
