@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Error};
+use trimtab_contract::Capacity;
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 
 use crate::index::claim::Claimant;
@@ -17,6 +18,9 @@ const NOTE_BYTES: usize = 1024;
 const MOST_AT_ONCE: usize = 50;
 /// Events that wait for an API server which does not answer.
 const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
+
+/// A supply may fall short of its floor by as much as sums are inexact.
+const ROUNDING: f64 = 1.0 - 1e-6;
 
 /// Something to be told on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +70,13 @@ impl News {
             }
             // What holds for the pool is told on its first variant.
             if let Some(of) = view.variants.first() {
+                wrong.extend(unmet(decision).map(|note| Told {
+                    claimant: of.claimant.clone(),
+                    uid: of.uid.clone(),
+                    warning: true,
+                    reason: "FloorUnmet".to_owned(),
+                    note: format!("pool {}: {note}", decision.pool),
+                }));
                 wrong.extend(decision.conditions.iter().map(|condition| Told {
                     claimant: of.claimant.clone(),
                     uid: of.uid.clone(),
@@ -103,6 +114,33 @@ impl News {
         scaled.truncate(MOST_AT_ONCE);
         scaled
     }
+}
+
+/// What to say where less is asked for than what must not be missing: for want of GPUs, of budget, or
+/// because of bounds, as the plan or the guard says.
+fn unmet(decision: &PoolDecision) -> Option<String> {
+    let stages = decision
+        .analyses
+        .iter()
+        .flat_map(|analyzed| &analyzed.stages);
+    let mut short = stages.filter_map(|stage| {
+        let of = |capacity: &Capacity| {
+            let variant = decision.variants.get(capacity.variant as usize)?;
+            Some((variant, f64::from(variant.desired) * capacity.per_replica))
+        };
+        let variants: Vec<_> = stage.capacities.iter().filter_map(of).collect();
+        let supply: f64 = variants.iter().map(|(_, supply)| supply).sum();
+        let (variant, _) = variants.first()?;
+        (supply < stage.floor * ROUNDING).then(|| {
+            let why = variant
+                .steps
+                .last()
+                .map_or(&variant.reason, |step| &step.why);
+            let (floor, unit) = (stage.floor, &stage.unit);
+            format!("{floor:.1} {unit} are needed, {supply:.1} are asked for: {why}")
+        })
+    });
+    short.next()
 }
 
 fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
@@ -218,7 +256,8 @@ mod tests {
     use crate::index::testing::*;
     use http::{Request, Response};
     use kube::client::Body;
-    use trimtab_core::decision::{Call, Planned};
+    use trimtab_contract::{Role, Stage};
+    use trimtab_core::decision::{Analyzed, Call, Planned};
     use trimtab_core::snapshot::Mode;
 
     fn told(number: usize) -> Told {
@@ -285,37 +324,84 @@ mod tests {
         assert_eq!((reached.len(), &*reached[0]), (MOST_WAITING, "Reason1"));
     }
 
-    #[test]
-    fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {
-        let silence = Call {
-            answered_by: None,
-            refusal: None,
-            faults: Vec::new(),
-        };
-        let decision = PoolDecision {
+    /// One replica of variant `v` is asked for.
+    fn decision() -> PoolDecision {
+        PoolDecision {
             now_ms: 0,
             namespace: "a".to_owned(),
             pool: "model:m".to_owned(),
             mode: Mode::Enforce,
             analyses: Vec::new(),
             plan: Planned {
-                call: silence,
+                call: silence(),
                 notes: Vec::new(),
             },
             variants: vec![VariantDecision {
                 variant: "v".to_owned(),
                 accelerator: "H100".to_owned(),
-                role: trimtab_contract::Role::Both,
+                role: Role::Both,
                 current: 1,
                 previous: 1,
                 proposed: None,
                 desired: 1,
                 published: true,
-                reason: String::new(),
+                reason: "no more H100".to_owned(),
                 steps: Vec::new(),
             }],
             conditions: Vec::new(),
+        }
+    }
+
+    fn silence() -> Call {
+        Call {
+            answered_by: None,
+            refusal: None,
+            faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_floor_that_cannot_be_met_is_told_once_with_the_reason() {
+        let view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
+        let mut news = News::default();
+        let mut told = |floor: f64| -> Vec<String> {
+            let mut decision = decision();
+            decision.analyses.push(Analyzed {
+                call: silence(),
+                stages: vec![Stage {
+                    role: Role::Both,
+                    unit: "requests/s".to_owned(),
+                    demand: floor,
+                    forecast: None,
+                    floor,
+                    ceiling: floor,
+                    capacities: vec![Capacity {
+                        variant: 0,
+                        per_replica: 8.0,
+                        load: 8.0,
+                        predicted_ttft: None,
+                        predicted_itl: None,
+                    }],
+                }],
+                notes: Vec::new(),
+            });
+            let told = news.of_tick([(&view.pools[0], &decision)].into_iter(), &[]);
+            told.into_iter()
+                .map(|told| format!("{}: {}", told.reason, told.note))
+                .collect()
         };
+        assert_eq!(told(8.0), [] as [String; 0]);
+        let short = "FloorUnmet: pool model:m: 9.0 requests/s are needed, 8.0 are asked for: \
+                     no more H100";
+        assert_eq!(told(9.0), [short]);
+        assert_eq!(told(9.5), [] as [String; 0]);
+        assert_eq!(told(8.0), [] as [String; 0]);
+        assert_eq!(told(9.0), [short]);
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {
+        let decision = decision();
         let mut view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
         let mut news = News::default();
         let mut told = |warnings: &[&str]| -> Vec<String> {
