@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use kube::core::Status;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Error, Event};
 use tokio::sync::Notify;
@@ -146,10 +147,14 @@ impl<K: kube::Resource> Follower<'_, K> {
     fn fail(&mut self, error: &Error) {
         if !is_not_found(error) {
             self.not_found = 0;
-            tracing::warn!(kind = self.kind, %error, "watch failed; trying again");
-            let message = error.to_string();
-            let failed = |state: &mut super::KindState| state.error = Some(message);
-            return self.cluster.note(self.kind, failed);
+            let message = explained(error);
+            return self.cluster.note(self.kind, |state| {
+                if state.error.as_ref() != Some(&message) {
+                    let error = &message;
+                    tracing::warn!(kind = self.kind, error, "watch failed; trying again");
+                }
+                state.error = Some(message);
+            });
         }
         self.not_found += 1;
         if self.not_found >= GONE_AFTER && !self.known.is_empty() {
@@ -174,12 +179,74 @@ fn is_not_found(error: &Error) -> bool {
 
 /// With which code the API server refused a list or a watch.
 fn code(error: &Error) -> Option<u16> {
+    refusal(error).map(|status| status.code)
+}
+
+fn refusal(error: &Error) -> Option<&Status> {
     let (Error::InitialListFailed(error) | Error::WatchStartFailed(error)) = error else {
         return None;
     };
     if let kube::Error::Api(status) = error {
-        Some(status.code)
+        Some(status)
     } else {
         None
+    }
+}
+
+/// What is wrong, and what to do about it.
+fn explained(error: &Error) -> String {
+    if let Some(status) = refusal(error) {
+        let (code, said) = (status.code, &status.message);
+        return match code {
+            401 => format!(
+                "the API server does not know who asks ({code}): renew the credentials of the \
+                 kubeconfig, or of the service account"
+            ),
+            403 => format!("{said} ({code}): grant `list` and `watch` of it"),
+            _ => format!("{said} ({code})"),
+        };
+    }
+    let mut root: &dyn std::error::Error = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    let (said, root) = (error.to_string(), root.to_string());
+    if said.contains(&root) {
+        said
+    } else {
+        format!("{said}: {root}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> Error {
+        let status = Status {
+            code,
+            message: message.to_owned(),
+            ..Status::default()
+        };
+        Error::InitialListFailed(kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let forbidden = "pods is forbidden: User \"u\" cannot list resource \"pods\"";
+        assert_eq!(
+            explained(&refused(403, forbidden)),
+            format!("{forbidden} (403): grant `list` and `watch` of it")
+        );
+        assert!(explained(&refused(401, "Unauthorized")).contains("renew the credentials"));
+        assert_eq!(explained(&refused(429, "too many")), "too many (429)");
+    }
+
+    #[test]
+    fn what_broke_is_told_with_its_cause() {
+        let cause = std::io::Error::other("connection refused");
+        let error = Error::InitialListFailed(kube::Error::Service(Box::new(cause)));
+        let said = explained(&error);
+        assert!(said.ends_with("connection refused"), "{said}");
     }
 }

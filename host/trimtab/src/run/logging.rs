@@ -12,8 +12,14 @@ use trimtab_publish::traces::{Origin, Traces};
 
 use super::config::{LogFormat, Logging, Otlp};
 
-/// What libraries say of every request is for their developers.
-const QUIET: [&str; 3] = ["hyper=warn", "kube_client=warn", "tower=warn"];
+/// What libraries say of every request is for their developers. What Kubernetes' client says of one
+/// that failed is told with more sense by whoever asked.
+const QUIET: [&str; 4] = [
+    "hyper=warn",
+    "kube_client=off",
+    "kube_runtime=off",
+    "tower=warn",
+];
 
 /// The log, whose level can be changed.
 pub(super) struct Log(reload::Handle<EnvFilter, Registry>);

@@ -37,6 +37,7 @@ impl Clients {
             .context("no cluster: set KUBECONFIG, or run in a pod with a service account")?;
         config.connect_timeout = Some(REQUEST_TIMEOUT);
         let namespace = config.default_namespace.clone();
+        tracing::info!(server = %config.cluster_url, namespace, "the API server");
         let live = live.clone();
         let told: Told = Arc::new(move |request| {
             live.api_request(
