@@ -70,20 +70,16 @@ impl News {
             }
             // What holds for the pool is told on its first variant.
             if let Some(of) = view.variants.first() {
-                wrong.extend(unmet(decision).map(|note| Told {
+                let told = |reason: &str, message: &str| Told {
                     claimant: of.claimant.clone(),
                     uid: of.uid.clone(),
                     warning: true,
-                    reason: "FloorUnmet".to_owned(),
-                    note: format!("pool {}: {note}", decision.pool),
-                }));
-                wrong.extend(decision.conditions.iter().map(|condition| Told {
-                    claimant: of.claimant.clone(),
-                    uid: of.uid.clone(),
-                    warning: true,
-                    reason: condition.reason.clone(),
-                    note: format!("pool {}: {}", decision.pool, condition.message),
-                }));
+                    reason: reason.to_owned(),
+                    note: format!("pool {}: {message}", decision.pool),
+                };
+                wrong.extend(unmet(decision).map(|message| told("FloorUnmet", &message)));
+                let conditions = decision.conditions.iter();
+                wrong.extend(conditions.map(|of| told(&of.reason, &of.message)));
             }
         }
         wrong.extend(refused.iter().map(|refused| {

@@ -211,8 +211,8 @@ impl Index {
                 format!("{key} is claimed by {others} too: keep one of them"),
             ));
         }
-        let kind = (key.group.clone(), key.kind.clone());
-        if self.unscalable.contains(&kind) {
+        let mut unscalable = self.unscalable.iter();
+        if unscalable.any(|(group, kind)| key.is_of(group, kind)) {
             let message = format!("{key} cannot be scaled: its kind has no subresource `scale`");
             return Err((Why::Invalid, message));
         }
@@ -223,8 +223,10 @@ impl Index {
                 format!("{key} does not exist, or is being deleted"),
             ));
         };
-        let (group, kind) = (kind.0.as_str(), kind.1.as_str());
-        if !target.says_replicas && !WELL_KNOWN.contains(&(group, kind)) {
+        let well_known = WELL_KNOWN
+            .iter()
+            .any(|(group, kind)| key.is_of(group, kind));
+        if !target.says_replicas && !well_known {
             let message = format!(
                 "{key} has no `.spec.replicas`: kinds that keep their count elsewhere, or leave it \
                  out, are not scaled; set it"

@@ -165,9 +165,9 @@ impl Cluster {
         let index = self.index();
         let targets = index.claims.values().filter(|claim| {
             let target = &claim.target;
-            let is_target =
-                |(group, kind): &(String, String)| *group == target.group && *kind == target.kind;
-            !watched.iter().any(is_target)
+            !watched
+                .iter()
+                .any(|(group, kind)| target.is_of(group, kind))
         });
         targets
             .map(|claim| {

@@ -172,6 +172,14 @@ impl Memory {
     /// InferencePool is made for them, and when they come to another pool. A pool that only changed
     /// its name keeps its policies' states too.
     fn follow_moves(&mut self, snapshot: &Snapshot) {
+        let is_known = |pool: &PoolSnapshot| {
+            let known = self.pool(pool);
+            let mut variants = pool.pool.variants.iter();
+            known.is_some_and(|known| variants.all(|of| known.variants.contains_key(&of.name)))
+        };
+        if snapshot.pools.iter().all(is_known) {
+            return;
+        }
         let mut present: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for pool in &snapshot.pools {
             let names = pool.pool.variants.iter().map(|of| of.name.as_str());

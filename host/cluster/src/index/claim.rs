@@ -77,6 +77,12 @@ pub struct TargetKey {
     pub name: String,
 }
 
+impl TargetKey {
+    pub(crate) fn is_of(&self, group: &str, kind: &str) -> bool {
+        self.group == group && self.kind == kind
+    }
+}
+
 impl fmt::Display for TargetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
