@@ -128,10 +128,7 @@ fn unmet(decision: &PoolDecision) -> Option<String> {
         let supply: f64 = variants.iter().map(|(_, supply)| supply).sum();
         let (variant, _) = variants.first()?;
         (supply < stage.floor * ROUNDING).then(|| {
-            let why = variant
-                .steps
-                .last()
-                .map_or(&variant.reason, |step| &step.why);
+            let why = variant.why();
             let (floor, unit) = (stage.floor, &stage.unit);
             format!("{floor:.1} {unit} are needed, {supply:.1} are asked for: {why}")
         })
@@ -146,10 +143,7 @@ fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
         std::cmp::Ordering::Equal => return None,
         std::cmp::Ordering::Greater => "ScaledUp",
     };
-    let why = decided
-        .steps
-        .last()
-        .map_or(&decided.reason, |step| &step.why);
+    let why = decided.why();
     let mode = if decided.published {
         ""
     } else {

@@ -222,11 +222,8 @@ fn reason(pool: &PoolDecision, decided: &VariantDecision) -> String {
         .proposed
         .is_none()
         .then(|| unjudged.iter().find_map(told));
-    let reason = match (held.flatten(), decided.steps.last()) {
-        (Some(told), _) => &told.message,
-        (None, Some(step)) => &step.why,
-        (None, None) => &decided.reason,
-    };
+    let held = held.flatten().map(|told| told.message.as_str());
+    let reason = held.unwrap_or_else(|| decided.why());
     excerpt(if reason.is_empty() { "held" } else { reason })
 }
 

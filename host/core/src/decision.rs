@@ -135,6 +135,14 @@ pub struct Condition {
     pub message: String,
 }
 
+impl VariantDecision {
+    /// Why the count is what it is: the guard's last word, else the plan's.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        self.steps.last().map_or(&self.reason, |step| &step.why)
+    }
+}
+
 impl Condition {
     pub(crate) fn new(reason: &str, message: impl Into<String>) -> Self {
         Self {

@@ -249,10 +249,7 @@ fn log(view: &View, decisions: &[PoolDecision]) {
         for decided in &pool.variants {
             let (previous, desired) = (decided.previous, decided.desired);
             let variant = &decided.variant;
-            let why = decided
-                .steps
-                .last()
-                .map_or(&decided.reason, |step| &step.why);
+            let why = decided.why();
             if previous == desired {
                 tracing::debug!(variant, desired, why, "holds");
             } else {
