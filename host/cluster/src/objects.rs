@@ -2,6 +2,7 @@
 //! read, so that it takes no memory. Absent and null are the same.
 
 pub(crate) mod autoscaler;
+pub(crate) mod definition;
 pub(crate) mod device;
 pub(crate) mod node;
 pub(crate) mod pod;

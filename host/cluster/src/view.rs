@@ -228,8 +228,8 @@ impl Index {
             .any(|(group, kind)| key.is_of(group, kind));
         if !target.says_replicas && !well_known {
             let message = format!(
-                "{key} has no `.spec.replicas`: kinds that keep their count elsewhere, or leave it \
-                 out, are not scaled; set it"
+                "{key} does not say how many replicas it has, where its kind's `scale` subresource \
+                 reads it (most often `.spec.replicas`): set it"
             );
             return Err((Why::Invalid, message));
         }

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::Client;
-use kube::core::GroupVersionKind;
-use kube::discovery;
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client, discovery};
 use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::index::Index;
+use crate::objects::definition::{Definition, ScalePaths};
 use crate::index::target::WELL_KNOWN;
 use crate::view::View;
 
@@ -141,8 +141,11 @@ impl Cluster {
                         let mut subresources = capabilities.subresources.iter();
                         let key = (group, kind);
                         if subresources.any(|(of, _)| of.plural == "scale") {
+                            let Some(paths) = self.scale_paths(&resource).await else {
+                                continue;
+                            };
                             self.index().unscalable.remove(&key);
-                            self.watch_target(resource);
+                            self.watch_custom(resource, paths);
                             watched.insert(key);
                         } else {
                             self.note(&key.1, |state| state.absent = true);
@@ -156,6 +159,41 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Where objects of a kind keep their counts: as its definition says. A kind that has none (an
+    /// aggregated API's), or whose definition may not be read, keeps them where most do; `None`
+    /// where the API server does not say now.
+    async fn scale_paths(&self, resource: &ApiResource) -> Option<ScalePaths> {
+        let definitions = ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+            "customresourcedefinitions",
+        );
+        let definitions: Api<Definition> = Api::all_with(self.client.clone(), &definitions);
+        let name = format!("{}.{}", resource.plural, resource.group);
+        match definitions.get(&name).await {
+            Ok(definition) => Some(definition.spec.scale_paths(&resource.version)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Some(ScalePaths::default()),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                let (usual, error) = (ScalePaths::default(), &status.message);
+                let path = &usual.spec_replicas_path;
+                tracing::warn!(
+                    error,
+                    "where {name} keep their count is not known, `{path}` is taken: grant `get` of \
+                     customresourcedefinitions"
+                );
+                Some(usual)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Whether the API server serves a kind. One that asks without a right to it is told that it
+    /// is forbidden, also where there is no such kind.
+    async fn serves(&self, resource: &ApiResource) -> bool {
+        let gvk = GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind);
+        let found = discovery::pinned_kind(&self.client, &gvk).await;
+        !found.is_err_and(|error| is_absent(&error))
     }
 
     fn unknown_kinds(
@@ -189,6 +227,15 @@ fn well_known() -> BTreeSet<(String, String)> {
     kinds
         .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
         .collect()
+}
+
+/// Whether discovery says that there is no such kind, and not that it cannot say.
+fn is_absent(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 404,
+        kube::Error::Discovery(_) => true,
+        _ => false,
+    }
 }
 
 /// GPUs are known where every node and every pod is, and devices with the claims on them, unless

@@ -20,7 +20,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::arguments::RunArguments;
-use self::config::{Config, Setting, Sources};
+use self::config::{Config, Setting, Sources, unknown_variables};
 use crate::arguments::CacheArguments;
 use crate::cache;
 use crate::output::Output;
@@ -37,6 +37,10 @@ pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Ou
         .context("threads cannot be had")?;
     let traces = logging::traces(&config.otlp, runtime.handle())?;
     let log = logging::start(&config.logging, traces.as_ref())?;
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for (name, nearest) in unknown_variables(names) {
+        tracing::warn!(name, nearest, "a variable of the environment sets nothing");
+    }
     let sandbox = cache::sandbox(cache)?;
     let ended = runtime.block_on(operator::operate(arguments, &sandbox, &log));
     if let Some(traces) = traces {

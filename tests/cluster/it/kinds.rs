@@ -86,9 +86,15 @@ async fn kinds_that_come_later(
     assert_eq!(desired(&status), Some(3), "nothing is measured: {status:#}");
 
     install_yaml(plane, &definition(group, "Other", &scale(".spec.size"))).await?;
-    create(namespace, group, "Other", json!({"size": 5})).await?;
+    create(namespace, group, "Other", json!({"size": 5, "replicas": 2})).await?;
+    let status = says(namespace, "other", ("TargetResolved", "TargetFound", "")).await?;
+    assert_eq!(desired(&status), Some(5), "it is counted by its size: {status:#}");
+
     let refused = ("OptimizationReady", "InvalidConfiguration");
-    let status = says(namespace, "other", (refused.0, refused.1, ".spec.replicas")).await?;
+    let count = "does not say how many replicas";
+    install_yaml(plane, &definition(group, "Silent", &scale(".spec.size"))).await?;
+    create(namespace, group, "Silent", json!({"replicas": 2})).await?;
+    let status = says(namespace, "silent", (refused.0, refused.1, count)).await?;
     assert_eq!(desired(&status), None, "{status:#}");
 
     install_yaml(plane, &definition(group, "Fixed", &json!({}))).await?;
@@ -102,7 +108,7 @@ async fn kinds_that_come_later(
 async fn kinds_that_come_later_are_scaled_where_they_can_be() -> anyhow::Result<()> {
     with_chat(async |plane, namespace, chat| {
         let group = format!("{}.example.com", namespace.name());
-        for kind in ["Usual", "Other", "Fixed"] {
+        for kind in ["Usual", "Other", "Silent", "Fixed"] {
             claim(namespace, &group, kind, &kind.to_lowercase()).await?;
         }
         let _operator = operate(plane, namespace, chat).await?;

@@ -1,5 +1,5 @@
 //! What can be scaled: Deployments, StatefulSets, LeaderWorkerSets, and other kinds with a `scale`
-//! subresource that keep `replicas` where these do.
+//! subresource, once `definition` has found their counts.
 
 use serde::Deserialize;
 

@@ -356,7 +356,7 @@ fn what_cannot_be_scaled_or_keeps_its_count_elsewhere_is_refused_and_not_taken_f
     };
     let (why, message) = refused(&mut index);
     assert_eq!(why, Why::Invalid);
-    assert!(message.contains("has no `.spec.replicas`"), "{message}");
+    assert!(message.contains("does not say how many replicas it has"), "{message}");
     let kind = ("argoproj.io".to_owned(), "Rollout".to_owned());
     index.unscalable.insert(kind);
     let (_, message) = refused(&mut index);

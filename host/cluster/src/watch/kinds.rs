@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use kube::Api;
-use kube::core::{ApiResource, DynamicResourceScope, GroupVersionKind, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +13,7 @@ use crate::index::claim::{TargetKey, Way};
 use crate::index::{Index, Key, PoolVersion};
 use crate::objects::Object;
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
+use crate::objects::definition::ScalePaths;
 use crate::objects::device::{ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use crate::objects::node::Node;
 use crate::objects::pod::Pod;
@@ -131,6 +132,7 @@ impl Cluster {
         let api: Api<Metadata> = Api::all_with(self.client.clone(), &namespaces);
         self.spawn(
             "Namespace".to_owned(),
+            &namespaces,
             api,
             Handlers::new(
                 |index, object: Metadata| index.apply_namespace(&object.metadata),
@@ -139,8 +141,29 @@ impl Cluster {
         );
     }
 
+    fn watch_target(&self, resource: ApiResource) {
+        let of = resource.clone();
+        self.watch_target_as::<Workload>(resource, move |index, object| {
+            index.apply_workload(&of.group, &of.kind, object);
+        });
+    }
+
     /// Anything with a `scale` subresource.
-    pub(super) fn watch_target(&self, resource: ApiResource) {
+    pub(super) fn watch_custom(&self, resource: ApiResource, paths: ScalePaths) {
+        let of = resource.clone();
+        self.watch_target_as::<DynamicObject>(resource, move |index, object| {
+            index.apply_workload(&of.group, &of.kind, paths.workload(object));
+        });
+    }
+
+    fn watch_target_as<K>(
+        &self,
+        resource: ApiResource,
+        apply: impl Fn(&mut Index, K) + Send + Sync + 'static,
+    ) where
+        K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+        K: Clone + Debug + DeserializeOwned + Send + 'static,
+    {
         let (group, kind) = (resource.group.clone(), resource.kind.clone());
         let target = move |(namespace, name): &Key| TargetKey {
             namespace: namespace.clone(),
@@ -148,13 +171,11 @@ impl Cluster {
             kind: kind.clone(),
             name: name.clone(),
         };
-        let of = resource.clone();
-        self.watch::<Workload>(
+        self.watch::<K>(
             resource,
-            Handlers::new(
-                move |index, object| index.apply_workload(&of.group, &of.kind, object),
-                move |index, key| index.delete_workload(&target(key)),
-            ),
+            Handlers::new(apply, move |index, key| {
+                index.delete_workload(&target(key));
+            }),
         );
     }
 
@@ -184,6 +205,7 @@ impl Cluster {
         let api: Api<Node> = Api::all_with(self.client.clone(), &nodes);
         self.spawn(
             "Node".to_owned(),
+            &nodes,
             api,
             Handlers::new(Index::apply_node, |index, (_, name)| {
                 index.delete_node(name)
@@ -198,6 +220,7 @@ impl Cluster {
         let api: Api<ResourceSlice> = Api::all_with(self.client.clone(), &slices);
         self.spawn(
             "ResourceSlice".to_owned(),
+            &slices,
             api,
             Handlers::new(Index::apply_slice, |index, (_, name)| {
                 index.delete_slice(name)
@@ -238,13 +261,14 @@ impl Cluster {
         })
         .await;
         self.index().take_unlisted();
-        for api in self.apis::<Pod>(&resource("", "v1", "Pod", "pods")) {
+        let pods = resource("", "v1", "Pod", "pods");
+        for api in self.apis::<Pod>(&pods) {
             let handlers = Handlers::new(Index::apply_pod, Index::delete_pod);
             let stream = move || watcher(api.clone(), config());
-            let cluster = self.clone();
+            let (cluster, pods) = (self.clone(), pods.clone());
             tokio::spawn(async move {
                 let relist = Some(&cluster.picture.relist);
-                follow(&cluster, "Pod", stream, handlers, relist).await;
+                follow(&cluster, ("Pod", &pods), stream, handlers, relist).await;
             });
         }
     }
@@ -263,17 +287,19 @@ impl Cluster {
         K: Clone + Debug + DeserializeOwned + Send + 'static,
     {
         for api in self.apis(&resource) {
-            self.spawn(name.clone(), api, handlers.clone());
+            self.spawn(name.clone(), &resource, api, handlers.clone());
         }
     }
 
-    fn spawn<K>(&self, name: String, api: Api<K>, handlers: Handlers<K>)
+    fn spawn<K>(&self, name: String, resource: &ApiResource, api: Api<K>, handlers: Handlers<K>)
     where
         K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let cluster = self.clone();
+        let (cluster, resource) = (self.clone(), resource.clone());
         let stream = move || watcher(api.clone(), config());
-        tokio::spawn(async move { follow(&cluster, &name, stream, handlers, None).await });
+        tokio::spawn(async move {
+            follow(&cluster, (&name, &resource), stream, handlers, None).await;
+        });
     }
 
     /// One for all namespaces, or one for each that is watched.

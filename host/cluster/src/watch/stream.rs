@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use kube::core::Status;
+use kube::core::{ApiResource, Status};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Error, Event};
 use tokio::sync::Notify;
@@ -54,7 +54,7 @@ impl<K> Handlers<K> {
 /// Feeds the index from streams that `open` opens; a word from `relist` opens the next one.
 pub(super) async fn follow<K, S>(
     cluster: &Cluster,
-    kind: &str,
+    (kind, resource): (&str, &ApiResource),
     open: impl Fn() -> S,
     handlers: Handlers<K>,
     relist: Option<&Notify>,
@@ -83,6 +83,11 @@ pub(super) async fn follow<K, S>(
                 event = stream.next() => match event {
                     Some(Ok(event)) => follower.take(event),
                     Some(Err(error)) => {
+                        let forbidden = code(&error) == Some(403);
+                        if forbidden && !cluster.serves(resource).await {
+                            follower.miss();
+                            continue;
+                        }
                         follower.fail(&error);
                         // The stream itself would ask for the same watch for ever.
                         if code(&error) == Some(410) {
@@ -145,17 +150,22 @@ impl<K: kube::Resource> Follower<'_, K> {
     }
 
     fn fail(&mut self, error: &Error) {
-        if !is_not_found(error) {
-            self.not_found = 0;
-            let message = explained(error);
-            return self.cluster.note(self.kind, |state| {
-                if state.error.as_ref() != Some(&message) {
-                    let error = &message;
-                    tracing::warn!(kind = self.kind, error, "watch failed; trying again");
-                }
-                state.error = Some(message);
-            });
+        if code(error) == Some(404) {
+            return self.miss();
         }
+        self.not_found = 0;
+        let message = explained(error);
+        self.cluster.note(self.kind, |state| {
+            if state.error.as_ref() != Some(&message) {
+                let error = &message;
+                tracing::warn!(kind = self.kind, error, "watch failed; trying again");
+            }
+            state.error = Some(message);
+        });
+    }
+
+    /// There is no such kind.
+    fn miss(&mut self) {
         self.not_found += 1;
         if self.not_found >= GONE_AFTER && !self.known.is_empty() {
             tracing::warn!(
@@ -171,10 +181,6 @@ impl<K: kube::Resource> Follower<'_, K> {
             state.error = None;
         });
     }
-}
-
-fn is_not_found(error: &Error) -> bool {
-    code(error) == Some(404)
 }
 
 /// With which code the API server refused a list or a watch.

@@ -18,7 +18,9 @@ use super::{labels, lock, scaling};
 #[derive(Debug, Default)]
 pub(super) struct Current {
     leader: bool,
-    /// Seconds since the Unix epoch; `None` before the first cycle.
+    /// Whether there was a cycle.
+    cycled: bool,
+    /// Seconds since the Unix epoch; `None` before the first cycle of a leader.
     decided_at: Option<f64>,
     replicas: BTreeMap<labels::Variant, Count>,
     /// Kept from cycle to cycle for as long as the variant is there.
@@ -61,7 +63,10 @@ impl Current {
     /// Says how many variants had the labels of another one.
     pub(super) fn replace(&mut self, published: &Published) -> u32 {
         self.leader = published.leader;
-        self.decided_at = Some(milliseconds(published.now_ms));
+        self.cycled = true;
+        if published.leader {
+            self.decided_at = Some(milliseconds(published.now_ms));
+        }
         self.pools = published.decisions.len();
         self.inventory.clone_from(&published.inventory);
         self.replace_pools(&published.pools);
@@ -290,7 +295,7 @@ impl Current {
     }
 
     fn encode_inventory(&self, families: &mut Families<'_>) -> fmt::Result {
-        let known = self.decided_at.map(|_| flag(self.inventory.is_some()));
+        let known = self.cycled.then(|| flag(self.inventory.is_some()));
         families.single(
             "wva_gpu_discovery_up",
             "1 where the GPU inventory is known",

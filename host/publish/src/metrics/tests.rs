@@ -187,6 +187,27 @@ fn only_the_leader_shows_counts_of_replicas() {
 }
 
 #[test]
+fn a_follower_shows_what_it_sees() {
+    let registry = registry();
+    let mut follower = cycle(Vec::new());
+    follower.leader = false;
+    follower.inventory = Some(Vec::new());
+    follower.pools = vec![PoolMetrics {
+        namespace: "prod".to_owned(),
+        pool: "p".to_owned(),
+        state: MetricsState::Found,
+        age_seconds: Some(4.0),
+    }];
+    registry.update(&follower);
+    let age = r#"trimtab_metrics_age_seconds{namespace="prod",pool="p"}"#;
+    assert_eq!(value(&registry, age), Some(4.0));
+    assert_eq!(value(&registry, "wva_gpu_discovery_up"), Some(1.0));
+    let decided = "trimtab_last_decision_timestamp_seconds";
+    assert!(series(&registry, decided).is_empty(), "it decided nothing");
+    assert!(series(&registry, "wva_models_processed").is_empty());
+}
+
+#[test]
 fn a_cycle_that_fails_leaves_what_was_decided_before() {
     let registry = registry();
     registry.update(&cycle(vec![pool("p", vec![variant("a", 2, 2, 5)])]));

@@ -23,7 +23,7 @@ pub(crate) use self::entries::{
     Address, LeaderElection, Listen, LogFormat, Logging, Otlp, Policies, Policy, Prometheus,
 };
 use self::layers::Layers;
-pub(crate) use self::layers::{Setting, wva_key};
+pub(crate) use self::layers::{Setting, unknown_variables, wva_key};
 pub(crate) use self::pools::{
     ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, ScaleToZeroDefaults,
 };

@@ -42,16 +42,46 @@ pub(super) struct Cycle {
     pub(super) inherited: Vec<PoolEntry>,
 }
 
-/// What a cycle decided, and what it decided it on.
-struct Outcome {
-    decisions: Vec<PoolDecision>,
-    measured: Vec<PoolMetrics>,
+/// What a cycle sees.
+struct Seen {
+    now_ms: u64,
+    view: View,
+    fleet: Vec<FleetPool>,
+    policies: Vec<PoolPolicies>,
+    measured: Vec<Measured>,
+    queries: Vec<Query>,
+    /// Seconds until the view stood, and from then until it was measured.
+    seconds: [f64; 2],
 }
 
 impl Cycle {
     /// One cycle. Decides only as the leader, and writes only while it still is.
     /// Tells whether another count than before is asked for.
     pub(super) async fn run(&mut self) -> bool {
+        let mut seen = self.observe().await;
+        let mut watch = Stopwatch::start();
+        let pools = told(&seen);
+        let decisions = tokio::task::block_in_place(|| self.decide(&mut seen));
+        let decided = watch.lap();
+        log(&seen.view, &decisions);
+        let errors = self.write(&seen, &decisions, &pools).await;
+        let variants = decisions.iter().flat_map(|pool| &pool.variants);
+        let changed = variants
+            .into_iter()
+            .any(|variant| variant.desired != variant.previous);
+        let stages = [(Stage::Decide, decided), (Stage::Publish, watch.lap())];
+        self.publish(seen, decisions, pools, &stages, errors);
+        changed
+    }
+
+    /// A cycle of one that does not lead: sees and shows what there is, and decides nothing.
+    pub(super) async fn follow(&mut self) {
+        let seen = self.observe().await;
+        let pools = told(&seen);
+        self.publish(seen, Vec::new(), pools, &[], Vec::new());
+    }
+
+    async fn observe(&mut self) -> Seen {
         let now_ms = now_ms();
         let mut watch = Stopwatch::start();
         let mut view = self.cluster.view();
@@ -61,36 +91,41 @@ impl Cycle {
         let mut answers = self.prometheus.ask(due, now_ms).await;
         self.pace.complete(&mut answers, now_ms);
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
-        let measured_seconds = watch.lap();
-        let outcome =
-            tokio::task::block_in_place(|| self.decide(&view, fleet, measured, &policies, now_ms));
-        let decided = watch.lap();
-        log(&view, &outcome.decisions);
-        let errors = self.write(&view, &outcome, now_ms).await;
-        let stages = [
-            (Stage::Observe, observed),
-            (Stage::Measure, measured_seconds),
-            (Stage::Decide, decided),
-            (Stage::Publish, watch.lap()),
-        ];
-        let variants = outcome.decisions.iter().flat_map(|pool| &pool.variants);
-        let changed = variants
-            .into_iter()
-            .any(|variant| variant.desired != variant.previous);
-        self.registry.update(&Published {
+        Seen {
             now_ms,
-            leader: self.leadership.leads(),
-            decisions: outcome.decisions,
-            pools: outcome.measured,
-            inventory: view.inventory,
-            stages: stages
-                .map(|(stage, seconds)| StageSeconds { stage, seconds })
-                .into(),
-            policies: self.policies.names(),
+            view,
+            fleet,
+            policies,
+            measured,
             queries: queries(&answers),
+            seconds: [observed, watch.lap()],
+        }
+    }
+
+    fn publish(
+        &self,
+        seen: Seen,
+        decisions: Vec<PoolDecision>,
+        pools: Vec<PoolMetrics>,
+        stages: &[(Stage, f64)],
+        errors: Vec<ErrorCount>,
+    ) {
+        let [observed, measured] = seen.seconds;
+        let first = [(Stage::Observe, observed), (Stage::Measure, measured)];
+        let stages = first.iter().chain(stages);
+        self.registry.update(&Published {
+            now_ms: seen.now_ms,
+            leader: self.leadership.leads(),
+            decisions,
+            pools,
+            inventory: seen.view.inventory,
+            stages: stages
+                .map(|&(stage, seconds)| StageSeconds { stage, seconds })
+                .collect(),
+            policies: self.policies.names(),
+            queries: seen.queries,
             errors,
         });
-        changed
     }
 
     /// Asks, between two cycles, what the next ones need not wait for.
@@ -116,32 +151,13 @@ impl Cycle {
             .unzip()
     }
 
-    fn decide(
-        &mut self,
-        view: &View,
-        fleet: Vec<FleetPool>,
-        measured: Vec<Measured>,
-        policies: &[PoolPolicies],
-        now_ms: u64,
-    ) -> Outcome {
-        let told = fleet
-            .iter()
-            .zip(&measured)
-            .map(|(pool, measured)| PoolMetrics {
-                namespace: pool.pool.namespace.clone(),
-                pool: pool.pool.name.clone(),
-                state: measured.metrics.clone(),
-                age_seconds: measured
-                    .replicas
-                    .iter()
-                    .map(|replica| replica.metrics_age)
-                    .reduce(f64::max),
-            });
-        let told = told.collect();
-        let pools = fleet.into_iter().zip(measured);
+    fn decide(&mut self, seen: &mut Seen) -> Vec<PoolDecision> {
+        let fleet = std::mem::take(&mut seen.fleet);
+        let pools = fleet.into_iter().zip(std::mem::take(&mut seen.measured));
+        let view = &seen.view;
         let limited = self.config.limit_to_inventory;
         let mut snapshot = Snapshot {
-            now_ms,
+            now_ms: seen.now_ms,
             period_seconds: self.config.interval_seconds.seconds(),
             pools: pools
                 .map(|(pool, measured)| pool.measured(measured))
@@ -154,7 +170,7 @@ impl Cycle {
             variants.get(variant)?.recorded_count()
         };
         self.memory.settle(&mut snapshot, recorded);
-        let mut decisions = tick(&snapshot, policies, &mut self.memory);
+        let mut decisions = tick(&snapshot, &seen.policies, &mut self.memory);
         let lacks = view.inventory_lacks.as_deref().unwrap_or_default();
         for decision in &mut decisions {
             let conditions = &mut decision.conditions;
@@ -164,21 +180,24 @@ impl Cycle {
                 told.message = format!("{}: {lacks}", told.message);
             }
         }
-        Outcome {
-            decisions,
-            measured: told,
-        }
+        decisions
     }
 
     /// Status and events; nothing of it where this process no longer leads.
-    async fn write(&mut self, view: &View, outcome: &Outcome, now_ms: u64) -> Vec<ErrorCount> {
+    async fn write(
+        &mut self,
+        seen: &Seen,
+        decisions: &[PoolDecision],
+        measured: &[PoolMetrics],
+    ) -> Vec<ErrorCount> {
         if !self.leadership.leads() {
             return Vec::new();
         }
-        let pools = view.pools.iter().zip(&outcome.decisions);
+        let (view, now_ms) = (&seen.view, seen.now_ms);
+        let pools = view.pools.iter().zip(decisions);
         let mut wanted: Vec<Wanted> = pools
             .clone()
-            .zip(&outcome.measured)
+            .zip(measured)
             .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
@@ -222,6 +241,23 @@ fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
     }
 }
 
+/// How each pool is measured.
+fn told(seen: &Seen) -> Vec<PoolMetrics> {
+    let pools = seen.fleet.iter().zip(&seen.measured);
+    pools
+        .map(|(pool, measured)| PoolMetrics {
+            namespace: pool.pool.namespace.clone(),
+            pool: pool.pool.name.clone(),
+            state: measured.metrics.clone(),
+            age_seconds: measured
+                .replicas
+                .iter()
+                .map(|replica| replica.metrics_age)
+                .reduce(f64::max),
+        })
+        .collect()
+}
+
 fn queries(answers: &Answers) -> Vec<Query> {
     let stats = answers.stats.iter();
     stats
@@ -263,4 +299,10 @@ fn log(view: &View, decisions: &[PoolDecision]) {
 pub(super) async fn within_span(cycle: &mut Cycle) -> bool {
     let span = tracing::info_span!("tick");
     cycle.run().instrument(span).await
+}
+
+/// A cycle that decides nothing, within a span of its own.
+pub(super) async fn follow_within_span(cycle: &mut Cycle) {
+    let span = tracing::info_span!("tick", leader = false);
+    cycle.follow().instrument(span).await;
 }

@@ -1,4 +1,4 @@
-//! The loop: a cycle each period while this process leads, and nothing in between.
+//! The loop: a cycle each period; who does not lead only looks on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,29 +214,48 @@ impl Operator {
             }
             let took = Stopwatch::start();
             sources.reload(&mut self.cycle).await;
-            if self.turn().await {
+            let Some(reign) = self.cycle.leadership.reign() else {
+                tokio::select! {
+                    biased;
+                    () = shutdown::told(stopping.clone()) => return,
+                    // Whoever takes over decides at once.
+                    () = leadership.changed() => due = interval(period),
+                    () = self.follow(period, took) => {}
+                }
+                continue;
+            };
+            if self.turn(reign).await {
                 self.health.ticked(self.clock.elapsed(), period);
             }
             for _ in 0..skipped(took.elapsed(), period) {
                 self.cycle.registry.missed(Outcome::Skipped, &[]);
             }
-            if self.cycle.leadership.leads() {
-                let left = period.saturating_sub(took.elapsed());
-                let ahead = tokio::time::timeout(left / 2, self.cycle.ask_ahead());
-                tokio::select! {
-                    () = shutdown::told(stopping.clone()) => return,
-                    // Whatever is not answered in time is asked in a cycle.
-                    _ = ahead => {}
-                }
+            tokio::select! {
+                () = shutdown::told(stopping.clone()) => return,
+                () = self.ask_ahead(period, took) => {}
             }
         }
     }
 
-    /// A cycle, where this process leads. False where it had to be given up.
-    async fn turn(&mut self) -> bool {
-        let Some(reign) = self.cycle.leadership.reign() else {
-            return true;
-        };
+    /// A cycle of one that does not lead, so that it knows the fleet when its turn comes.
+    async fn follow(&mut self, period: Duration, took: Stopwatch) {
+        let limit = self.cycle.config.tick_timeout().duration();
+        let cycle = cycle::follow_within_span(&mut self.cycle);
+        match tokio::time::timeout(limit, cycle).await {
+            Ok(()) => self.health.ticked(self.clock.elapsed(), period),
+            Err(_) => self.cycle.registry.missed(Outcome::Failed, &[]),
+        }
+        self.ask_ahead(period, took).await;
+    }
+
+    /// Whatever is not answered in time is asked in a cycle.
+    async fn ask_ahead(&mut self, period: Duration, took: Stopwatch) {
+        let left = period.saturating_sub(took.elapsed());
+        let _ = tokio::time::timeout(left / 2, self.cycle.ask_ahead()).await;
+    }
+
+    /// A cycle of the leader. False where it had to be given up.
+    async fn turn(&mut self, reign: u32) -> bool {
         if self.reign != Some(reign) && !self.resume(reign).await {
             self.cycle.registry.missed(Outcome::Failed, &[]);
             // Being started anew would not help.

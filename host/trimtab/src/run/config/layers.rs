@@ -132,6 +132,9 @@ pub(super) const KEYS: &[Key] = &[
     key("checkpointIntervalSeconds", Kind::Duration),
 ];
 
+/// Variables that stand for flags of the command and are no keys.
+const OF_THE_COMMAND: [&str; 2] = ["TRIMTAB_CONFIG", "TRIMTAB_CACHE"];
+
 /// The key that WVA calls so.
 pub(crate) fn wva_key(name: &str) -> Option<&'static str> {
     let mut keys = KEYS.iter();
@@ -154,6 +157,27 @@ pub(super) fn variable(path: &str) -> String {
         before = letter;
     }
     name
+}
+
+/// Variables of the environment that are written as ours and set no key, with the nearest that
+/// does. What Kubernetes sets in a pod for a Service named `trimtab…` is none of them.
+pub(crate) fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<(String, String)> {
+    let known: Vec<String> = KEYS.iter().map(|key| variable(key.path)).collect();
+    let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
+    known.extend(OF_THE_COMMAND);
+    let unknown = names.into_iter().filter(|name| {
+        let of_a_service = name.contains("_SERVICE_HOST")
+            || name.contains("_SERVICE_PORT")
+            || name.contains("_PORT_")
+            || name.ends_with("_PORT");
+        name.starts_with("TRIMTAB_") && !known.contains(&name.as_str()) && !of_a_service
+    });
+    unknown
+        .map(|name| {
+            let near = nearest(&name, &known).to_owned();
+            (name, near)
+        })
+        .collect()
 }
 
 /// A document that layers are laid over.

@@ -337,6 +337,32 @@ fn variables_are_named_after_their_keys() {
     assert_eq!(variable("intervalSeconds"), "TRIMTAB_INTERVAL_SECONDS");
 }
 
+#[test]
+fn variables_that_set_nothing_are_told_with_the_nearest() {
+    let set = KEYS.iter().map(|key| variable(key.path));
+    let fine = [
+        "TRIMTAB_CONFIG",
+        "TRIMTAB_CACHE",
+        "TRIMTABX",
+        "PATH",
+        // Of Services in the operator's namespace.
+        "TRIMTAB_SERVICE_HOST",
+        "TRIMTAB_SERVICE_PORT_METRICS",
+        "TRIMTAB_PORT",
+        "TRIMTAB_METRICS_PORT_8080_TCP_ADDR",
+    ];
+    let fine = fine.into_iter().map(str::to_owned).chain(set);
+    assert_eq!(unknown_variables(fine), []);
+    let wrong = ["TRIMTAB_PROMETEUS_URL", "TRIMTAB_INTERVAL"];
+    assert_eq!(
+        unknown_variables(wrong.map(str::to_owned)),
+        [
+            (wrong[0].to_owned(), "TRIMTAB_PROMETHEUS_URL".to_owned()),
+            (wrong[1].to_owned(), "TRIMTAB_INTERVAL_SECONDS".to_owned()),
+        ]
+    );
+}
+
 /// Paths of all keys with one value; lists of entries and free maps have none.
 fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
     match value {
