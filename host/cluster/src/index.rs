@@ -11,7 +11,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::SelectorExt as _;
@@ -30,6 +32,7 @@ use crate::objects::pod::Pod as PodObject;
 use crate::objects::pool::{InferencePool, InferencePoolSpec, Service};
 use crate::objects::variant::VariantAutoscaling;
 use crate::objects::workload::Workload;
+use crate::view::View;
 
 /// Namespaces with this annotation or label set to `true` are left alone, as WVA does.
 const EXCLUDE: &str = "wva.llmd.ai/exclude";
@@ -53,6 +56,8 @@ pub(crate) struct Index {
     pub(crate) targets: BTreeMap<TargetKey, Target>,
     /// Kinds that claims name and that cannot be scaled, by group and kind.
     pub(crate) unscalable: BTreeSet<(String, String)>,
+    /// The last view, until something changes; and whether it had all GPUs in sight.
+    pub(crate) last: Option<(bool, Arc<View>)>,
     /// ReplicaSets and StatefulSets between pods and targets.
     owners: BTreeMap<TargetKey, Owner>,
     pub(crate) pods: Pods,
@@ -104,9 +109,14 @@ impl Index {
             namespace,
             name,
         };
+        let claim = claim.filter(|_| metadata.deletion_timestamp.is_none());
+        if self.claims.get(&claimant) == claim.as_ref() {
+            return;
+        }
         self.drop_claim(&claimant);
         let namespace = claimant.namespace.clone();
-        if let Some(claim) = claim.filter(|_| metadata.deletion_timestamp.is_none()) {
+        if let Some(claim) = claim {
+            self.changed(true);
             self.watch(&namespace);
             let claimants = self.claimants.entry(claim.target.clone()).or_default();
             claimants.insert(claimant.clone());
@@ -129,6 +139,7 @@ impl Index {
         let Some(claim) = self.claims.remove(claimant) else {
             return;
         };
+        self.changed(true);
         if let Some(claimants) = self.claimants.get_mut(&claim.target) {
             claimants.remove(claimant);
             if claimants.is_empty() {
@@ -146,25 +157,31 @@ impl Index {
             name,
         };
         self.own(target.clone(), &object.metadata);
-        self.targets.insert(target, Target::of(object));
+        let changed = put(&mut self.targets, target, Target::of(object));
+        self.changed(changed);
     }
 
     pub(crate) fn delete_workload(&mut self, target: &TargetKey) {
-        self.targets.remove(target);
-        self.owners.remove(target);
+        let gone = self.targets.remove(target).is_some();
+        self.changed(gone);
+        self.disown(target);
         self.starts.remove(target);
     }
 
     /// A ReplicaSet or another step between pods and their target.
     pub(crate) fn own(&mut self, owned: TargetKey, metadata: &ObjectMeta) {
         match Owner::of(metadata) {
-            Some(owner) => self.owners.insert(owned, owner),
-            None => self.owners.remove(&owned),
-        };
+            Some(owner) => {
+                let changed = put(&mut self.owners, owned, owner);
+                self.changed(changed);
+            }
+            None => self.disown(&owned),
+        }
     }
 
     pub(crate) fn disown(&mut self, owned: &TargetKey) {
-        self.owners.remove(owned);
+        let gone = self.owners.remove(owned).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_pod(&mut self, object: PodObject) {
@@ -175,15 +192,17 @@ impl Index {
             self.delete_pod(&(namespace, name));
             return;
         }
-        self.pods.entry(namespace).or_default().insert(name, pod);
+        let changed = put(self.pods.entry(namespace).or_default(), name, pod);
+        self.changed(changed);
     }
 
     pub(crate) fn delete_pod(&mut self, (namespace, name): &Key) {
         if let Some(pods) = self.pods.get_mut(namespace) {
-            pods.remove(name);
+            let gone = pods.remove(name).is_some();
             if pods.is_empty() {
                 self.pods.remove(namespace);
             }
+            self.changed(gone);
         }
     }
 
@@ -221,14 +240,16 @@ impl Index {
         let name = object.metadata.name.clone().unwrap_or_default();
         let node = Node::of(object);
         if self.config.node_selector.matches(&node.labels) {
-            self.nodes.insert(name, node);
+            let changed = put(&mut self.nodes, name, node);
+            self.changed(changed);
         } else {
-            self.nodes.remove(&name);
+            self.delete_node(&name);
         }
     }
 
     pub(crate) fn delete_node(&mut self, name: &str) {
-        self.nodes.remove(name);
+        let gone = self.nodes.remove(name).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_pool(&mut self, version: PoolVersion, object: InferencePool) {
@@ -237,56 +258,68 @@ impl Index {
             return self.delete_pool(version, &key);
         }
         self.watch(&key.0.clone());
-        self.pools.insert((key, version), object.spec);
+        let changed = put(&mut self.pools, (key, version), object.spec);
+        self.changed(changed);
     }
 
     pub(crate) fn delete_pool(&mut self, version: PoolVersion, key: &Key) {
-        self.pools.remove(&(key.clone(), version));
+        let gone = self.pools.remove(&(key.clone(), version)).is_some();
+        self.changed(gone);
         self.unwatch(&key.0);
     }
 
     pub(crate) fn apply_service(&mut self, object: Service) {
-        self.services
-            .insert(key(&object.metadata), object.spec.selector);
+        let key = key(&object.metadata);
+        let changed = put(&mut self.services, key, object.spec.selector);
+        self.changed(changed);
     }
 
     pub(crate) fn delete_service(&mut self, key: &Key) {
-        self.services.remove(key);
+        let gone = self.services.remove(key).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_slice(&mut self, object: ResourceSlice) {
         let name = object.metadata.name.clone().unwrap_or_default();
         match Slice::of(object) {
-            Some(slice) => self.slices.insert(name, slice),
-            None => self.slices.remove(&name),
-        };
+            Some(slice) => {
+                let changed = put(&mut self.slices, name, slice);
+                self.changed(changed);
+            }
+            None => self.delete_slice(&name),
+        }
     }
 
     pub(crate) fn delete_slice(&mut self, name: &str) {
-        self.slices.remove(name);
+        let gone = self.slices.remove(name).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_device_claim(&mut self, object: ResourceClaim) {
         let key = key(&object.metadata);
         let held = device::held(object);
         if held.is_empty() {
-            self.held.remove(&key);
+            self.delete_device_claim(&key);
         } else {
-            self.held.insert(key, held);
+            let changed = put(&mut self.held, key, held);
+            self.changed(changed);
         }
     }
 
     pub(crate) fn delete_device_claim(&mut self, key: &Key) {
-        self.held.remove(key);
+        let gone = self.held.remove(key).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_claim_template(&mut self, object: &ResourceClaimTemplate) {
-        self.claim_templates
-            .insert(key(&object.metadata), device::asked(object));
+        let (key, asked) = (key(&object.metadata), device::asked(object));
+        let changed = put(&mut self.claim_templates, key, asked);
+        self.changed(changed);
     }
 
     pub(crate) fn delete_claim_template(&mut self, key: &Key) {
-        self.claim_templates.remove(key);
+        let gone = self.claim_templates.remove(key).is_some();
+        self.changed(gone);
     }
 
     pub(crate) fn apply_namespace(&mut self, metadata: &ObjectMeta) {
@@ -296,19 +329,40 @@ impl Index {
             value.is_some_and(|value| value == "true")
         };
         if says(&metadata.annotations) || says(&metadata.labels) {
-            self.excluded.insert(name);
+            let changed = self.excluded.insert(name);
+            self.changed(changed);
         } else {
-            self.excluded.remove(&name);
+            self.delete_namespace(&name);
         }
     }
 
     pub(crate) fn delete_namespace(&mut self, name: &str) {
-        self.excluded.remove(name);
+        let gone = self.excluded.remove(name);
+        self.changed(gone);
+    }
+
+    /// Whether the objects of a kind can be scaled.
+    pub(crate) fn apply_kind(&mut self, group: &str, kind: &str, scalable: bool) {
+        let kind = (group.to_owned(), kind.to_owned());
+        let changed = if scalable {
+            self.unscalable.remove(&kind)
+        } else {
+            self.unscalable.insert(kind)
+        };
+        self.changed(changed);
+    }
+
+    /// Something is not as it was, perhaps: then the last view is none of now.
+    fn changed(&mut self, changed: bool) {
+        if changed {
+            self.last = None;
+        }
     }
 
     /// From now on the pods of this namespace are kept.
     fn watch(&mut self, namespace: &str) {
         if self.watched.insert(namespace.to_owned()) {
+            self.changed(true);
             self.unlisted.insert(namespace.to_owned());
         }
     }
@@ -324,6 +378,7 @@ impl Index {
         if asking.any(|of| of == namespace) || pools.any(|of| of == namespace) {
             return;
         }
+        self.changed(true);
         self.watched.remove(namespace);
         self.unlisted.remove(namespace);
         if let Some(pods) = self.pods.get_mut(namespace) {
@@ -338,6 +393,16 @@ impl Index {
     pub(crate) fn take_unlisted(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.unlisted)
     }
+}
+
+/// Whether that is another value than before.
+fn put<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: V) -> bool {
+    match map.entry(key) {
+        Entry::Occupied(there) if *there.get() == value => return false,
+        Entry::Occupied(mut there) => drop(there.insert(value)),
+        Entry::Vacant(place) => drop(place.insert(value)),
+    }
+    true
 }
 
 /// Namespace and name of an object; the namespace is empty where there is none.

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::index::Index;
-use crate::objects::definition::{Definition, ScalePaths};
 use crate::index::target::WELL_KNOWN;
+use crate::objects::definition::{Definition, ScalePaths};
 use crate::view::View;
 
 /// How often new kinds of targets and new namespaces are looked for.
@@ -72,7 +72,7 @@ impl Cluster {
 
     /// Pools as they are now. Call it once [`Self::missing`] is empty.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> Arc<View> {
         let inventory = self.sees_all_gpus();
         self.index().view(inventory)
     }
@@ -139,17 +139,16 @@ impl Cluster {
                 match discovery::pinned_kind(&self.client, &gvk).await {
                     Ok((resource, capabilities)) => {
                         let mut subresources = capabilities.subresources.iter();
-                        let key = (group, kind);
                         if subresources.any(|(of, _)| of.plural == "scale") {
                             let Some(paths) = self.scale_paths(&resource).await else {
                                 continue;
                             };
-                            self.index().unscalable.remove(&key);
+                            self.index().apply_kind(&group, &kind, true);
                             self.watch_custom(resource, paths);
-                            watched.insert(key);
+                            watched.insert((group, kind));
                         } else {
-                            self.note(&key.1, |state| state.absent = true);
-                            self.index().unscalable.insert(key);
+                            self.note(&kind, |state| state.absent = true);
+                            self.index().apply_kind(&group, &kind, false);
                         }
                     }
                     Err(error) => {

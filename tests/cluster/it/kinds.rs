@@ -88,7 +88,11 @@ async fn kinds_that_come_later(
     install_yaml(plane, &definition(group, "Other", &scale(".spec.size"))).await?;
     create(namespace, group, "Other", json!({"size": 5, "replicas": 2})).await?;
     let status = says(namespace, "other", ("TargetResolved", "TargetFound", "")).await?;
-    assert_eq!(desired(&status), Some(5), "it is counted by its size: {status:#}");
+    assert_eq!(
+        desired(&status),
+        Some(5),
+        "it is counted by its size: {status:#}"
+    );
 
     let refused = ("OptimizationReady", "InvalidConfiguration");
     let count = "does not say how many replicas";

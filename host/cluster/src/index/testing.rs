@@ -2,6 +2,8 @@
 
 mod objects;
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,7 +50,9 @@ pub(crate) fn view_of<'a>(objects: impl IntoIterator<Item = &'a Value> + Clone) 
 }
 
 pub(crate) fn view(index: &mut Index) -> View {
-    index.view(true)
+    let view = index.view(true);
+    assert_eq!(*view, index.look(true), "something changed unseen");
+    Arc::unwrap_or_clone(view)
 }
 
 pub(crate) fn read<K: DeserializeOwned>(object: &Value) -> K {

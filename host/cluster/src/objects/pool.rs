@@ -8,7 +8,7 @@ use super::{Ignored, Labels, Object, lenient, or_default};
 pub(crate) type InferencePool = Object<InferencePoolSpec, Ignored>;
 
 /// `inference.networking.k8s.io/v1`, and `inference.networking.x-k8s.io/v1alpha2` in its terms.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct InferencePoolSpec {
     #[serde(deserialize_with = "selector")]
@@ -17,7 +17,7 @@ pub(crate) struct InferencePoolSpec {
     pub(crate) endpoint_picker_ref: PickerReference,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct PickerReference {
     #[serde(deserialize_with = "lenient")]

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use kube::Api;
-use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, GroupVersionKind, PartialObjectMeta};
+use kube::core::{
+    ApiResource, DynamicObject, DynamicResourceScope, GroupVersionKind, PartialObjectMeta,
+};
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 

@@ -195,7 +195,7 @@ fn a_follower_shows_what_it_sees() {
     follower.pools = vec![PoolMetrics {
         namespace: "prod".to_owned(),
         pool: "p".to_owned(),
-        state: MetricsState::Found,
+        state: trimtab_core::fleet::MetricsState::Found,
         age_seconds: Some(4.0),
     }];
     registry.update(&follower);

@@ -45,7 +45,7 @@ pub(super) struct Cycle {
 /// What a cycle sees.
 struct Seen {
     now_ms: u64,
-    view: View,
+    view: Arc<View>,
     fleet: Vec<FleetPool>,
     policies: Vec<PoolPolicies>,
     measured: Vec<Measured>,
@@ -84,8 +84,8 @@ impl Cycle {
     async fn observe(&mut self) -> Seen {
         let now_ms = now_ms();
         let mut watch = Stopwatch::start();
-        let mut view = self.cluster.view();
-        let (fleet, policies) = self.fleet(&mut view);
+        let view = self.cluster.view();
+        let (fleet, policies) = self.fleet(&view);
         let observed = watch.lap();
         let due = self.pace.due(&self.queries, now_ms);
         let mut answers = self.prometheus.ask(due, now_ms).await;
@@ -118,7 +118,7 @@ impl Cycle {
             leader: self.leadership.leads(),
             decisions,
             pools,
-            inventory: seen.view.inventory,
+            inventory: seen.view.inventory.clone(),
             stages: stages
                 .map(|&(stage, seconds)| StageSeconds { stage, seconds })
                 .collect(),
@@ -138,15 +138,15 @@ impl Cycle {
 
     /// The pools as they are to be measured, each with the operator's rules for it, and beside them
     /// the policies of each.
-    fn fleet(&mut self, view: &mut View) -> (Vec<FleetPool>, Vec<PoolPolicies>) {
-        let pools = view.pools.iter_mut();
+    fn fleet(&mut self, view: &View) -> (Vec<FleetPool>, Vec<PoolPolicies>) {
+        let pools = view.pools.iter();
         pools
             .map(|pool| {
-                let settings = self.config.pool(&self.inherited, identity(&pool.fleet));
-                pool.fleet.pool.objective = settings.objective;
-                pool.fleet.rules = settings.rules;
-                let policies = self.policies.of_pool(&settings.analyzer_settings);
-                (pool.fleet.clone(), policies)
+                let mut fleet = pool.fleet.clone();
+                let settings = self.config.pool(&self.inherited, identity(&fleet));
+                fleet.pool.objective = settings.objective;
+                fleet.rules = settings.rules;
+                (fleet, self.policies.of_pool(&settings.analyzer_settings))
             })
             .unzip()
     }
