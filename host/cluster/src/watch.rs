@@ -230,11 +230,8 @@ fn well_known() -> BTreeSet<(String, String)> {
 
 /// Whether discovery says that there is no such kind, and not that it cannot say.
 fn is_absent(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => status.code == 404,
-        kube::Error::Discovery(_) => true,
-        _ => false,
-    }
+    matches!(error, kube::Error::Discovery(_))
+        || matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// GPUs are known where every node and every pod is, and devices with the claims on them, unless

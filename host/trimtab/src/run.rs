@@ -30,7 +30,7 @@ use crate::output::Output;
 /// # Errors
 /// The configuration cannot be, or what it names cannot be had.
 pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Output> {
-    let config = load(arguments, &[])?;
+    let config = load(arguments, file(arguments)?.as_deref(), &[])?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,20 +58,21 @@ pub(crate) fn schema() -> Result<Output> {
     Ok(Output::answer(schema + "\n"))
 }
 
-/// The configuration; `wva` is what WVA's ConfigMaps say, its weakest layer.
-fn load(arguments: &RunArguments, wva: &[Setting]) -> Result<Config> {
-    let text = match &arguments.config {
-        Some(path) => Some((path, fs_err::read_to_string(path)?)),
-        None => None,
-    };
-    let name = text.as_ref().map(|(path, _)| path.display().to_string());
-    let file = name
-        .as_deref()
-        .zip(text.as_ref().map(|(_, text)| text.as_str()));
+/// What the configuration file says; `None` where none is named.
+fn file(arguments: &RunArguments) -> Result<Option<String>> {
+    let path = arguments.config.as_ref();
+    Ok(path.map(fs_err::read_to_string).transpose()?)
+}
+
+/// The configuration; `file` is its file's text, `wva` what WVA's ConfigMaps say, its weakest
+/// layer.
+fn load(arguments: &RunArguments, file: Option<&str>, wva: &[Setting]) -> Result<Config> {
+    let path = arguments.config.as_ref();
+    let name = path.map(|path| path.display().to_string());
     let flags = arguments.settings()?;
     Config::load(&Sources {
         wva,
-        file,
+        file: name.as_deref().zip(file),
         environment: &|name| env::var(name).ok(),
         flags: &flags,
     })

@@ -11,6 +11,7 @@ mod namespace;
 mod observability;
 mod operator;
 mod prometheus;
+mod rights;
 mod scenario;
 mod simulated;
 mod wva;

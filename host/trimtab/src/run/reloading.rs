@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::clock::Stopwatch;
-use super::config::{Config, PoolEntry};
+use super::config::{Config, PoolEntry, Setting};
 use super::cycle::Cycle;
 use super::logging::Log;
 use super::wiring::Clients;
 use super::wva::Translation;
-use super::{RunArguments, inherited, load};
+use super::{RunArguments, file, inherited, load};
 use crate::binding::ANALYZER;
 
 /// ConfigMaps are asked for at most so often; the file is read before each cycle.
@@ -25,6 +25,8 @@ pub(super) struct Reloading<'a> {
     built_in: bool,
     translation: Translation,
     asked: Stopwatch,
+    /// What the file and WVA's ConfigMaps said when they were last taken over.
+    looked_at: Option<(Option<String>, Vec<Setting>)>,
     /// The last complaint about the file: told once.
     complaint: Option<String>,
     /// Keys that wait for a restart: told once.
@@ -41,6 +43,7 @@ impl<'a> Reloading<'a> {
             built_in: true,
             translation: Translation::default(),
             asked: Stopwatch::start(),
+            looked_at: None,
             complaint: None,
             waiting: Vec::new(),
         }
@@ -52,11 +55,12 @@ impl<'a> Reloading<'a> {
     /// # Errors
     /// The configuration cannot be.
     pub(super) async fn first(&mut self) -> Result<Config> {
-        if let Ok(config) = load(self.arguments, &[]) {
+        let text = file(self.arguments)?;
+        if let Ok(config) = load(self.arguments, text.as_deref(), &[]) {
             self.built_in = config.policies.analyzer.policy == format!("builtin:{ANALYZER}");
         }
         self.read_config_maps().await;
-        load(self.arguments, &self.translation.settings)
+        load(self.arguments, text.as_deref(), &self.translation.settings)
     }
 
     /// What WVA's ConfigMaps say of pools.
@@ -70,19 +74,31 @@ impl<'a> Reloading<'a> {
             self.read_config_maps().await;
             cycle.inherited = self.pools();
         }
-        match load(self.arguments, &self.translation.settings) {
+        let text = match file(self.arguments) {
+            Ok(text) => text,
+            Err(error) => return self.complain(&error),
+        };
+        let now = (text, self.translation.settings.clone());
+        if self.looked_at.as_ref() == Some(&now) {
+            return;
+        }
+        match load(self.arguments, now.0.as_deref(), &now.1) {
             Ok(config) => {
                 self.complaint = None;
+                self.looked_at = Some(now);
                 self.take(config, cycle);
             }
-            Err(error) => {
-                let complaint = format!("{error:#}");
-                if self.complaint.as_ref() != Some(&complaint) {
-                    tracing::error!(complaint, "the configuration cannot be; the last one holds");
-                }
-                self.complaint = Some(complaint);
-            }
+            Err(error) => self.complain(&error),
         }
+    }
+
+    fn complain(&mut self, error: &anyhow::Error) {
+        let complaint = format!("{error:#}");
+        if self.complaint.as_ref() != Some(&complaint) {
+            tracing::error!(complaint, "the configuration cannot be; the last one holds");
+        }
+        self.complaint = Some(complaint);
+        self.looked_at = None;
     }
 
     fn take(&mut self, config: Config, cycle: &mut Cycle) {

@@ -8,13 +8,14 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::Api;
 use serde_json::{Value, json};
 use trimtab_cluster_tests::fixtures::servers::scale_deployment;
+use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::proxy::{Asked, Treatment};
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{Namespace, Proxy};
 
 use super::Counts;
 use crate::decisions::{
-    desired, grown, operate, operate_with, wait_for, wait_for_reason, with_chat,
+    desired, grown, metric, operate, operate_with, scrape, wait_for, wait_for_reason, with_chat,
 };
 
 /// As `operate` sets them.
@@ -114,10 +115,20 @@ async fn a_standby_goes_on_where_a_killed_leader_was() -> anyhow::Result<()> {
     with_chat(async |plane, namespace, chat| {
         let leader = operate(plane, namespace, chat).await?;
         leader.wait_for_log("leading reign").await?;
-        let standby = operate(plane, namespace, chat).await?;
-        standby.wait_for_log("the cluster is known").await?;
-        assert!(!standby.log(usize::MAX).await.contains("leading reign"));
+        let port = free_port()?;
+        let metrics = format!("--listen-metrics=127.0.0.1:{port}");
+        let standby = operate_with(plane, namespace, chat, &[&metrics], &[]).await?;
         let asked = grown(namespace, chat).await?;
+        let found = ["trimtab_pool_metrics{", "state=\"found\""];
+        wait_until("the standby sees what there is", DEADLINE, async || {
+            let shown = scrape(port).await?;
+            ensure!(metric(&shown, &found) == Some(1.0), "{shown}");
+            assert_eq!(metric(&shown, &["trimtab_leader "]), Some(0.0));
+            assert_eq!(metric(&shown, &["wva_desired_replicas{"]), None, "{shown}");
+            Ok(())
+        })
+        .await?;
+        assert!(!standby.log(usize::MAX).await.contains("leading reign"));
         let counts = Counts::follow(namespace);
         leader.kill().await?;
         // Measurements end with the leader: the standby has only what was kept.

@@ -1,0 +1,164 @@
+//! The operator with the rights that its documentation names, and no others.
+
+use anyhow::{Context as _, ensure};
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use serde_json::json;
+use trimtab_cluster_tests::control_plane::Options;
+use trimtab_cluster_tests::fixtures::crds::Crd;
+use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
+use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
+
+use crate::decisions::{claim, grown, install, operate_with, with_chat};
+use crate::scenario::Chat;
+
+const DOCUMENTED: &str = include_str!("../../../host/cluster/README.md");
+
+/// Groups of kinds that not every cluster has.
+const OPTIONAL: [&str; 3] = [
+    "keda.sh",
+    "leaderworkerset.x-k8s.io",
+    "inference.networking.x-k8s.io",
+];
+
+fn documented() -> anyhow::Result<ClusterRole> {
+    let (_, rest) = DOCUMENTED.split_once("```yaml\n").context("no YAML")?;
+    let (yaml, _) = rest.split_once("```").context("no end of the YAML")?;
+    Ok(serde_saphyr::from_str(yaml)?)
+}
+
+/// An operator of a user with this role alone.
+async fn operate_as(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+    mut role: ClusterRole,
+) -> anyhow::Result<Operator> {
+    let user = format!("operator-of-{}", namespace.name());
+    let client = plane.client().await?;
+    role.metadata.name = Some(user.clone());
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    roles.create(&PostParams::default(), &role).await?;
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }))?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(client);
+    bindings.create(&PostParams::default(), &binding).await?;
+    let kubeconfig = plane.kubeconfig_of(&user, &[])?;
+    let kubeconfig = kubeconfig.to_str().context("a path that is no text")?;
+    let flags = ["--listen-metrics=0"];
+    operate_with(
+        plane,
+        namespace,
+        chat,
+        &flags,
+        &[("KUBECONFIG", kubeconfig)],
+    )
+    .await
+}
+
+/// It decides, remembers and tells, and is refused nothing.
+async fn works(namespace: &Namespace, chat: &Chat, operator: &Operator) -> anyhow::Result<()> {
+    grown(namespace, chat).await?;
+    let states: Api<ConfigMap> = namespace.api();
+    let events: Api<Event> = namespace.api();
+    wait_until(
+        "its memory and its events are there",
+        DEADLINE,
+        async || {
+            let all = ListParams::default();
+            let states = states.list(&all).await?;
+            let mut names = states.iter().map(ResourceExt::name_any);
+            ensure!(
+                names.any(|name| name.starts_with("trimtab-state")),
+                "no state"
+            );
+            let events = events.list(&all).await?;
+            let mut objects = events.iter().map(|event| &event.involved_object);
+            let of_variant = |kind: Option<&str>| kind == Some("VariantAutoscaling");
+            ensure!(objects.any(|of| of_variant(of.kind.as_deref())), "no event");
+            Ok(())
+        },
+    )
+    .await?;
+    let log = operator.log(usize::MAX).await;
+    let refused = log
+        .lines()
+        .find(|line| line.contains("orbidden") || line.contains("403"));
+    ensure!(refused.is_none(), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_documented_rights_are_enough() -> anyhow::Result<()> {
+    with_chat(async |plane, namespace, chat| {
+        let operator = operate_as(plane, namespace, chat, documented()?).await?;
+        works(namespace, chat, &operator).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kinds_that_are_not_installed_need_no_rights() -> anyhow::Result<()> {
+    let options = Options {
+        crds: vec![Crd::InferencePool],
+        ..Options::default()
+    };
+    let plane = ControlPlane::start(options).await?;
+    install(&plane).await?;
+    in_namespace(&plane, async |namespace| {
+        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let mut role = documented()?;
+        for rule in role.rules.iter_mut().flatten() {
+            let groups = rule.api_groups.iter_mut().flatten();
+            // A rule without a group is refused.
+            groups
+                .filter(|group| OPTIONAL.contains(&group.as_str()))
+                .for_each(|group| *group = "nothing.example.com".to_owned());
+        }
+        let operator = operate_as(&plane, namespace, &chat, role).await?;
+        works(namespace, &chat, &operator).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named_until_it_is_granted() -> anyhow::Result<()> {
+    with_chat(async |plane, namespace, chat| {
+        let mut role = documented()?;
+        for rule in role.rules.iter_mut().flatten() {
+            let of_keda = |groups: &Vec<String>| groups.iter().any(|group| group == "keda.sh");
+            if rule.api_groups.as_ref().is_some_and(of_keda) {
+                rule.verbs = vec!["get".to_owned()];
+            }
+        }
+        let operator = operate_as(plane, namespace, chat, role).await?;
+        operator
+            .wait_for_log("grant `list` and `watch` of it")
+            .await?;
+        let log = operator.log(usize::MAX).await;
+        assert!(log.contains("scaledobjects.keda.sh is forbidden"), "{log}");
+        assert!(
+            !log.contains("the cluster is known"),
+            "KEDA may have claims: {log}"
+        );
+        let client = plane.client().await?;
+        let roles: Api<ClusterRole> = Api::all(client);
+        let name = format!("operator-of-{}", namespace.name());
+        let mut granted = documented()?;
+        granted.metadata.name = Some(name.clone());
+        granted.metadata.resource_version = roles.get(&name).await?.resource_version();
+        roles
+            .replace(&name, &PostParams::default(), &granted)
+            .await?;
+        operator.wait_for_log("the cluster is known").await?;
+        roles.delete(&name, &DeleteParams::default()).await?;
+        Ok(())
+    })
+    .await
+}
