@@ -39,6 +39,7 @@ fn where_all_nodes_are_of_one_kind_it_is_that() {
 
 #[test]
 fn between_two_kinds_it_is_unresolved_and_the_variant_is_kept() {
+    // Situation 35.
     let nodes = [node("n1", H100, 8), node("n2", L4, 8)];
     assert_eq!(accelerator(any(), &nodes), "unresolved");
     assert_eq!(accelerator(any(), &[]), "unresolved");

@@ -1,5 +1,5 @@
 //! HPAs and KEDA's ScaledObjects, as far as they say what may be scaled. How fast is their own
-//! affair: they hold to their behavior themselves.
+//! affair: whoever applied their behavior before them would have its windows pass twice.
 
 use serde::Deserialize;
 

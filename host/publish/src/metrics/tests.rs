@@ -86,6 +86,7 @@ const A: &str = r#"{variant_name="a",namespace="prod",accelerator_type="H100"}"#
 
 #[test]
 fn every_replica_gauge_equals_the_decision_of_its_cycle() {
+    // Situation 20.
     let registry = registry();
     registry.update(&cycle(vec![pool("p", vec![variant("a", 2, 2, 5)])]));
     let read = |name: &str| value(&registry, &format!("{name}{A}"));
@@ -96,6 +97,22 @@ fn every_replica_gauge_equals_the_decision_of_its_cycle() {
     assert_eq!(read("wva_desired_replicas"), Some(4.0));
     assert_eq!(read("wva_current_replicas"), Some(5.0));
     assert_eq!(read("wva_desired_ratio"), Some(0.8));
+}
+
+#[test]
+fn variants_of_one_name_in_two_namespaces_have_a_count_each() {
+    // Situation 38.
+    let registry = registry();
+    let mut other = pool("p", vec![variant("a", 1, 1, 9)]);
+    other.namespace = "test".to_owned();
+    registry.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 2)]), other]));
+    assert_eq!(
+        series(&registry, "wva_desired_replicas"),
+        [
+            format!("wva_desired_replicas{A} 2.0"),
+            format!("wva_desired_replicas{} 9.0", A.replace("prod", "test")),
+        ]
+    );
 }
 
 #[test]

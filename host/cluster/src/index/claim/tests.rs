@@ -107,6 +107,7 @@ fn a_scaled_object_has_the_defaults_of_keda() {
 
 #[test]
 fn the_hpa_that_keda_makes_is_no_second_claim() {
+    // Situation 37.
     let child = hpa("a/keda-hpa-s", "d").owned_by("keda.sh/v1alpha1", "ScaledObject", "s");
     assert_eq!(claim_of_hpa(child), None);
     let other = hpa("a/h", "d").owned_by("example.com/v1", "ScaledObject", "s");

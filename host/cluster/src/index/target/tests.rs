@@ -21,6 +21,7 @@ fn nvidia(count: u32) -> Counts {
 
 #[test]
 fn a_group_has_the_gpus_of_its_leader_and_of_all_its_workers() {
+    // Situation 25.
     let leader = template("l", engine(8));
     let set = leader_worker_set("a/l", 3, 2)
         .with("/spec/leaderWorkerTemplate/leaderTemplate", leader)

@@ -108,6 +108,7 @@ fn later_layers_win_key_by_key() {
 
 #[test]
 fn an_interval_that_is_none_is_an_error_that_names_the_key() {
+    // Situation 13.
     for wrong in ["0", "0s", "''", "soon", "-5", "null"] {
         refused(&format!("intervalSeconds: {wrong}"), &["intervalSeconds"]);
     }
