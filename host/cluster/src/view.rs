@@ -32,16 +32,14 @@ const NO_OBJECTIVE: Objective = Objective {
 };
 
 /// The cluster at one instant.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// In the order of namespace and name.
     pub pools: Vec<PoolView>,
     /// Claims that came to nothing, and why.
     pub refused: Vec<Refused>,
-    /// `None` where it is not known.
-    pub inventory: Option<Vec<Accelerator>>,
-    /// Why it is not.
-    pub inventory_lacks: Option<String>,
+    /// Why it is not known, where it is not.
+    pub inventory: Result<Vec<Accelerator>, String>,
 }
 
 /// One pool, and who asked for each of its variants.
@@ -164,8 +162,7 @@ impl Index {
         View {
             pools,
             refused,
-            inventory_lacks: inventory.as_ref().err().cloned(),
-            inventory: inventory.ok(),
+            inventory,
         }
     }
 

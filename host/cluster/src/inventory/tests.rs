@@ -76,8 +76,9 @@ fn accelerators_of_every_vendor_are_counted_by_product() {
 #[test]
 fn without_a_list_of_all_nodes_the_inventory_is_unknown_and_with_an_empty_one_it_is_empty() {
     // Situation 2.
-    let of =
-        |objects: &[Value], sees_all_gpus| index_of(objects).view(sees_all_gpus).inventory.clone();
+    let of = |objects: &[Value], sees_all_gpus| {
+        index_of(objects).view(sees_all_gpus).inventory.clone().ok()
+    };
     let nodes = [node("n", H100, 8)];
     assert_eq!(of(&nodes, false), None);
     assert_eq!(of(&nodes, true).unwrap().len(), 1);
@@ -244,14 +245,14 @@ fn only_the_newest_generation_of_a_pool_counts_and_until_it_is_told_nothing_is_k
         let mut objects = vec![bare_node("n"), node("m", H100, 8)];
         objects.extend(slices.iter().map(|slice| (*slice).clone()));
         let seen = view_of(&objects);
-        seen.inventory.is_some().then(|| gpus(&objects))
+        seen.inventory.is_ok().then(|| gpus(&objects))
     };
     let with = |devices| Some(counts(&[(A100, devices, devices), (H100, 8, 8)]));
     assert_eq!(of(&[&old]), with(3));
     assert_eq!(of(&[&old, &new[0]]), None);
     assert_eq!(
-        view_of(&[bare_node("n"), new[0].clone()]).inventory_lacks,
-        Some(format!(
+        view_of(&[bare_node("n"), new[0].clone()]).inventory,
+        Err(format!(
             "driver `{}` has not published all ResourceSlices of its pool `n`",
             new[0]["spec"]["driver"].as_str().unwrap()
         ))
@@ -265,7 +266,7 @@ fn what_a_driver_does_not_tell_of_a_node_that_takes_no_pods_is_no_matter() {
     let half = slice("s", "down", &cards(&["gpu-0"])).with("/spec/pool/resourceSliceCount", 2);
     let down = bare_node("down").with("/spec/unschedulable", true);
     let objects = [down, node("n", H100, 8), half];
-    assert!(view_of(&objects).inventory.is_some());
+    assert!(view_of(&objects).inventory.is_ok());
     assert_eq!(gpus(&objects), counts(&[(H100, 8, 8)]));
 }
 

@@ -118,7 +118,7 @@ impl Cycle {
             leader: self.leadership.leads(),
             decisions,
             pools,
-            inventory: seen.view.inventory.clone(),
+            inventory: seen.view.inventory.clone().ok(),
             stages: stages
                 .map(|&(stage, seconds)| StageSeconds { stage, seconds })
                 .collect(),
@@ -162,7 +162,7 @@ impl Cycle {
             pools: pools
                 .map(|(pool, measured)| pool.measured(measured))
                 .collect(),
-            inventory: view.inventory.clone().filter(|_| limited),
+            inventory: view.inventory.clone().ok().filter(|_| limited),
             budget_per_hour: self.config.budget_per_hour,
         };
         let recorded = |pool: usize, variant: usize| {
@@ -171,7 +171,7 @@ impl Cycle {
         };
         self.memory.settle(&mut snapshot, recorded);
         let mut decisions = tick(&snapshot, &seen.policies, &mut self.memory);
-        let lacks = view.inventory_lacks.as_deref().unwrap_or_default();
+        let lacks = view.inventory.as_ref().err().map_or("", String::as_str);
         for decision in &mut decisions {
             let conditions = &mut decision.conditions;
             let unknown = |told: &Condition| told.reason == condition::INVENTORY_UNKNOWN;
