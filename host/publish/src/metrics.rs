@@ -67,7 +67,12 @@ impl Registry {
 
     /// A cycle came to its end: shows what it decided.
     pub fn update(&self, published: &Published) {
-        self.process.tick(Outcome::Done, &published.stages);
+        let outcome = if published.leader {
+            Outcome::Done
+        } else {
+            Outcome::Observed
+        };
+        self.process.tick(outcome, &published.stages);
         for decision in &published.decisions {
             self.count_policies(decision, &published.policies);
             self.process.guard(decision);

@@ -49,7 +49,12 @@ impl Process {
             errors: Family::default(),
         };
         // A counter that first appears at 1 has no rate.
-        for outcome in [Outcome::Done, Outcome::Skipped, Outcome::Failed] {
+        for outcome in [
+            Outcome::Done,
+            Outcome::Observed,
+            Outcome::Skipped,
+            Outcome::Failed,
+        ] {
             process.ticks(outcome).inc_by(0);
         }
         process.register_counters(registry);
@@ -61,7 +66,7 @@ impl Process {
     fn register_counters(&self, registry: &mut Registry) {
         registry.register(
             "trimtab_ticks",
-            "Cycles: done, skipped because the one before still ran, or failed",
+            "Cycles: done, observed where another process leads, skipped because the one before still ran, or failed",
             self.ticks.clone(),
         );
         registry.register(
@@ -114,17 +119,17 @@ impl Process {
 
     pub(super) fn tick(&self, outcome: Outcome, stages: &[StageSeconds]) {
         self.ticks(outcome).inc();
-        let status = match outcome {
-            Outcome::Done => "success",
-            Outcome::Failed => "error",
-            Outcome::Skipped => return,
-        };
         for stage in stages {
             let labels = labels::Stage {
                 stage: stage.stage.word(),
             };
             observe(&self.stages, &labels, stage.seconds);
         }
+        let status = match outcome {
+            Outcome::Done => "success",
+            Outcome::Failed => "error",
+            Outcome::Observed | Outcome::Skipped => return,
+        };
         let whole = stages.iter().map(|stage| stage.seconds).sum();
         observe(&self.optimization, &labels::Status { status }, whole);
     }

@@ -43,6 +43,8 @@ pub struct PoolMetrics {
 pub enum Outcome {
     /// It decided.
     Done,
+    /// Its process does not lead: it looked on.
+    Observed,
     /// It was due while the one before it still ran.
     Skipped,
     /// It ended without a decision.
@@ -112,6 +114,7 @@ impl Outcome {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Observed => "observed",
             Self::Skipped => "skipped",
             Self::Failed => "failed",
         }
