@@ -13,7 +13,6 @@ mod tests;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::SelectorExt as _;
@@ -32,7 +31,6 @@ use crate::objects::pod::Pod as PodObject;
 use crate::objects::pool::{InferencePool, InferencePoolSpec, Service};
 use crate::objects::variant::VariantAutoscaling;
 use crate::objects::workload::Workload;
-use crate::view::View;
 
 /// Namespaces with this annotation or label set to `true` are left alone, as WVA does.
 const EXCLUDE: &str = "wva.llmd.ai/exclude";
@@ -56,8 +54,8 @@ pub(crate) struct Index {
     pub(crate) targets: BTreeMap<TargetKey, Target>,
     /// Kinds that claims name and that cannot be scaled, by group and kind.
     pub(crate) unscalable: BTreeSet<(String, String)>,
-    /// The last view, until something changes; and whether it had all GPUs in sight.
-    pub(crate) last: Option<(bool, Arc<View>)>,
+    /// How often anything changed.
+    pub(crate) revision: u64,
     /// ReplicaSets and StatefulSets between pods and targets.
     owners: BTreeMap<TargetKey, Owner>,
     pub(crate) pods: Pods,
@@ -352,11 +350,9 @@ impl Index {
         self.changed(changed);
     }
 
-    /// Something is not as it was, perhaps: then the last view is none of now.
+    /// Something is not as it was, perhaps: then a view of before is none of now.
     fn changed(&mut self, changed: bool) {
-        if changed {
-            self.last = None;
-        }
+        self.revision += u64::from(changed);
     }
 
     /// From now on the pods of this namespace are kept.

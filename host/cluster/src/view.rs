@@ -7,7 +7,6 @@ mod replicas;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
 use trimtab_core::fleet::FleetPool;
@@ -127,21 +126,9 @@ impl VariantView {
 }
 
 impl Index {
-    /// The cluster as of now; the one before, where nothing changed since. `sees_all_gpus` says
-    /// whether every node and pod is known.
-    pub(crate) fn view(&mut self, sees_all_gpus: bool) -> Arc<View> {
-        if let Some((saw, last)) = &self.last
-            && *saw == sees_all_gpus
-        {
-            return Arc::clone(last);
-        }
-        let view = Arc::new(self.look(sees_all_gpus));
-        self.last = Some((sees_all_gpus, Arc::clone(&view)));
-        view
-    }
-
-    /// Remembers how long targets took to start, for when they have no replicas.
-    pub(crate) fn look(&mut self, sees_all_gpus: bool) -> View {
+    /// The cluster as of now. Remembers how long targets took to start, for when they have no
+    /// replicas. `sees_all_gpus` says whether every node and pod is known.
+    pub(crate) fn view(&mut self, sees_all_gpus: bool) -> View {
         let (claimed, mut refused) = self.claimed();
         let pods = PodsOfTargets::new(self, &claimed);
         let accelerators = Accelerators::new(self, claimed.iter().map(|member| member.target));

@@ -6,7 +6,7 @@ mod kinds;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LockResult, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::core::{ApiResource, GroupVersionKind};
@@ -37,9 +37,16 @@ pub struct Cluster {
 #[derive(Default)]
 struct Picture {
     index: Mutex<Index>,
+    last: Mutex<Option<LastView>>,
     kinds: Mutex<BTreeMap<String, KindState>>,
     /// Told when pods must be listed anew.
     relist: Notify,
+}
+
+/// The last view, and of what it was: whether all GPUs were in sight, and the index' revision.
+struct LastView {
+    of: (bool, u64),
+    view: Arc<View>,
 }
 
 /// How the watch of one kind stands.
@@ -70,11 +77,23 @@ impl Cluster {
         cluster
     }
 
-    /// Pools as they are now. Call it once [`Self::missing`] is empty.
+    /// Pools as they are now: made anew only where something changed. Call it once
+    /// [`Self::missing`] is empty.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         let inventory = self.sees_all_gpus();
-        self.index().view(inventory)
+        let mut index = self.index();
+        let of = (inventory, index.revision);
+        let mut last = unpoisoned(self.picture.last.lock());
+        if let Some(last) = last.as_ref().filter(|last| last.of == of) {
+            return Arc::clone(&last.view);
+        }
+        let view = Arc::new(index.view(inventory));
+        *last = Some(LastView {
+            of,
+            view: Arc::clone(&view),
+        });
+        view
     }
 
     /// What has not been listed yet and must be, with the reason where there is one.
@@ -111,14 +130,11 @@ impl Cluster {
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
-        // A panic while the lock was held is a bug, not a reason to stop scaling.
-        let index = self.picture.index.lock();
-        index.unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.picture.index.lock())
     }
 
     fn kinds(&self) -> MutexGuard<'_, BTreeMap<String, KindState>> {
-        let kinds = self.picture.kinds.lock();
-        kinds.unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.picture.kinds.lock())
     }
 
     fn note(&self, kind: &str, change: impl FnOnce(&mut KindState)) {
@@ -219,6 +235,11 @@ impl Cluster {
             })
             .collect()
     }
+}
+
+/// A panic while the lock was held is a bug, not a reason to stop scaling.
+fn unpoisoned<T>(lock: LockResult<MutexGuard<'_, T>>) -> MutexGuard<'_, T> {
+    lock.unwrap_or_else(PoisonError::into_inner)
 }
 
 fn well_known() -> BTreeSet<(String, String)> {

@@ -167,11 +167,12 @@ proptest! {
     fn objects_that_come_again_in_any_order_change_nothing(again in shuffled()) {
         let objects = everything();
         let mut index = index_of(&objects);
-        let before = view(&mut index);
+        let (before, revision) = (view(&mut index), index.revision);
         for object in &again {
             apply(&mut index, object);
         }
         prop_assert_eq!(view(&mut index), before);
+        prop_assert_eq!(index.revision, revision);
         prop_assert_eq!(contents(&index), {
             let mut index = index_of(&objects);
             view(&mut index);
@@ -194,6 +195,28 @@ proptest! {
         prop_assert_eq!(left.refused, []);
         prop_assert_eq!(left.inventory.unwrap_or_default(), []);
         prop_assert_eq!(contents(&index), contents(&Index::default()));
+    }
+
+    #[test]
+    fn whatever_changes_a_view_is_counted(applied in shuffled(), deleted in shuffled()) {
+        let mut index = Index::default();
+        let mut before = (0, view(&mut index));
+        let mut is_counted = |index: &mut Index| {
+            let now = (index.revision, view(index));
+            let unseen = now.0 == before.0 && now.1 != before.1;
+            before = now;
+            !unseen
+        };
+        for object in &applied {
+            apply(&mut index, object);
+            prop_assert!(is_counted(&mut index), "{object}");
+        }
+        relist(&mut index, &applied);
+        prop_assert!(is_counted(&mut index));
+        for object in &deleted {
+            delete(&mut index, object);
+            prop_assert!(is_counted(&mut index), "without {object}");
+        }
     }
 
     #[test]

@@ -360,7 +360,9 @@ fn what_cannot_be_scaled_or_keeps_its_count_elsewhere_is_refused_and_not_taken_f
         message.contains("does not say how many replicas it has"),
         "{message}"
     );
+    let revision = index.revision;
     index.apply_kind("argoproj.io", "Rollout", false);
+    assert_eq!(index.revision, revision + 1);
     let (_, message) = refused(&mut index);
     assert!(message.contains("no subresource `scale`"), "{message}");
 }
@@ -416,55 +418,4 @@ fn what_was_decided_before_is_read_from_the_status() {
         assert_eq!((replicas, of.spec_replicas), (recorded, 4));
         assert_eq!(variant.desired_replicas, 4);
     }
-}
-
-/// One object of each kind that matters, and some more.
-fn everything() -> Vec<Value> {
-    let mut objects = deployed("a/d", 2);
-    objects.extend(deployed("b/e", 1));
-    objects.extend([
-        variant("a/v", "d"),
-        hpa("b/h", "e"),
-        pool("a/pool", "d"),
-        service("a/pool-picker", "picker"),
-        namespace("b"),
-        node("node-0", H100, 8),
-        slice("s", "node-0", &[device("gpu-0", H100)]),
-        device_claim("a/c", "node-0", &["gpu-0"]),
-        claim_template("a/t", 1),
-        leader_worker_set("b/set", 1, 2),
-        pod_of_group("b/set-0", "set", 0, 0),
-        variant_of("b/set", "LeaderWorkerSet", "set"),
-        scaled_object("b/s", "other"),
-    ]);
-    objects
-}
-
-#[test]
-fn a_view_is_made_anew_only_where_something_changed() {
-    let objects = everything();
-    let mut index = index_of(&objects);
-    let first = index.view(true);
-    for object in &objects {
-        apply(&mut index, object);
-    }
-    assert!(Arc::ptr_eq(&first, &index.view(true)), "all is as it was");
-    assert!(index.view(false).inventory.is_err(), "not all is in sight");
-}
-
-#[test]
-fn every_change_is_seen() {
-    let objects = everything();
-    let mut index = index_of(&objects);
-    // Each view is compared with one that is made anew.
-    for object in &objects {
-        view(&mut index);
-        delete(&mut index, object);
-        view(&mut index);
-        apply(&mut index, object);
-        relist(&mut index, &objects);
-        view(&mut index);
-    }
-    apply(&mut index, &deployment("a/d", 3));
-    assert_eq!(view(&mut index).pools[0].variants[0].spec_replicas, 3);
 }
