@@ -6,9 +6,10 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
-use trimtab_cluster_tests::fixtures::crds::install_yaml;
+pub(crate) use trimtab_cluster_tests::fixtures::crds::install_own;
 use trimtab_cluster_tests::fixtures::scalers::{hpa, variant_autoscaling};
 use trimtab_cluster_tests::fixtures::servers::ModelServer;
+pub(crate) use trimtab_cluster_tests::operator::{metric, scrape};
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
@@ -21,14 +22,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(150);
 pub(crate) const HEAVY: f64 = 600.0;
 pub(crate) const VARIANT: (&str, &str, &str) = ("llmd.ai", "v1alpha1", "VariantAutoscaling");
 
-/// Our own definition; applied again and again, it stays as it is.
-pub(crate) async fn install(plane: &ControlPlane) -> anyhow::Result<()> {
-    for definition in trimtab_cluster::crd::definitions() {
-        install_yaml(plane, &serde_json::to_string(&definition)?).await?;
-    }
-    Ok(())
-}
-
 pub(crate) async fn claim(namespace: &Namespace) -> anyhow::Result<()> {
     let variant = variant_autoscaling("chat-h100", "Llama-3.1-8B", 6);
     namespace.apply_json(variant).await.map(drop)
@@ -39,7 +32,7 @@ pub(crate) async fn with_chat(
     test: impl AsyncFnOnce(&'static ControlPlane, &Namespace, &Chat) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
-    install(plane).await?;
+    install_own(plane).await?;
     in_namespace(plane, async |namespace| {
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
@@ -188,19 +181,6 @@ async fn a_pool_under_load_is_measured_and_decided_and_shown() -> anyhow::Result
         Ok(())
     })
     .await
-}
-
-/// An operator's metrics.
-pub(crate) async fn scrape(port: u16) -> anyhow::Result<String> {
-    let url = format!("http://127.0.0.1:{port}/metrics");
-    Ok(reqwest::get(&url).await?.error_for_status()?.text().await?)
-}
-
-/// The number in a metric's line that has all these words.
-pub(crate) fn metric(text: &str, words: &[&str]) -> Option<f64> {
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let line = lines.find(|line| words.iter().all(|word| line.contains(word)))?;
-    line.rsplit(' ').next()?.parse().ok()
 }
 
 #[tokio::test]

@@ -13,5 +13,4 @@ mod operator;
 mod prometheus;
 mod rights;
 mod scenario;
-mod simulated;
 mod wva;

@@ -11,7 +11,7 @@ use trimtab_cluster_tests::fixtures::crds::Crd;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 
-use crate::decisions::{claim, grown, install, operate_with, with_chat};
+use crate::decisions::{claim, grown, install_own, operate_with, with_chat};
 use crate::scenario::Chat;
 
 const DOCUMENTED: &str = include_str!("../../../host/cluster/README.md");
@@ -109,7 +109,7 @@ async fn kinds_that_are_not_installed_need_no_rights() -> anyhow::Result<()> {
         ..Options::default()
     };
     let plane = ControlPlane::start(options).await?;
-    install(&plane).await?;
+    install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
         let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;

@@ -2,14 +2,13 @@
 
 use trimtab_cluster_tests::emulator::PoolPods;
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
+pub(crate) use trimtab_cluster_tests::fixtures::nodes::H100;
 use trimtab_cluster_tests::fixtures::pools::{
     PoolVersion, create_picker, create_pool, picker_name,
 };
 use trimtab_cluster_tests::fixtures::scenario::chat;
 use trimtab_cluster_tests::fixtures::servers::{APP_LABEL, ModelServer, wait_for_ready_pods};
 use trimtab_cluster_tests::{ControlPlane, Emulator, Namespace, Prometheus, PrometheusOptions};
-
-pub(crate) const H100: &str = "NVIDIA-H100-80GB-HBM3";
 
 /// Requests per second before a rate is set: one a minute or so.
 const QUIET: f64 = 0.02;

@@ -101,6 +101,23 @@ impl Operator {
     }
 }
 
+/// An operator's metrics.
+///
+/// # Errors
+/// Where it does not answer, or not with them.
+pub async fn scrape(port: u16) -> anyhow::Result<String> {
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    Ok(reqwest::get(&url).await?.error_for_status()?.text().await?)
+}
+
+/// The number in a metric's line that has all these words.
+#[must_use]
+pub fn metric(text: &str, words: &[&str]) -> Option<f64> {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let line = lines.find(|line| words.iter().all(|word| line.contains(word)))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
 /// Runs `trimtab` with these arguments until it ends.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 
 /// Long enough for anything that the control plane does, on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use trimtab_cluster_tests::emulator::crowd::Crowd;
+use trimtab_cluster_tests::fixtures::crds::install_own;
 use trimtab_cluster_tests::fixtures::scenario;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
@@ -62,10 +63,7 @@ async fn measure(size: Size) -> anyhow::Result<()> {
     println!("{size}");
     let audit = Audit::new()?;
     let plane = ControlPlane::start(fleet::plane(&audit)).await?;
-    for definition in trimtab_cluster::crd::definitions() {
-        let text = serde_json::to_string(&definition)?;
-        trimtab_cluster_tests::fixtures::crds::install_yaml(&plane, &text).await?;
-    }
+    install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
         fleet::create(namespace, size).await?;
         println!("  {} pods are ready", fleet::ready(namespace, size).await?);

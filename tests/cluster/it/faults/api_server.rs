@@ -17,7 +17,7 @@ use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Proxy, in_namespa
 use super::leader::lease;
 use super::{Counts, led_all_the_time};
 use crate::decisions::{
-    HEAVY, VARIANT, claim, desired, grown, install, metric, operate, operate_with, scrape,
+    HEAVY, VARIANT, claim, desired, grown, install_own, metric, operate, operate_with, scrape,
     wait_for, wait_for_reason, with_chat,
 };
 use crate::scenario::Chat;
@@ -52,7 +52,7 @@ async fn wait_for_replicas(namespace: &Namespace, replicas: u32) -> anyhow::Resu
 #[tokio::test]
 async fn an_api_server_that_is_killed_and_comes_back_lowers_nothing() -> anyhow::Result<()> {
     let plane = ControlPlane::start(Default::default()).await?;
-    install(&plane).await?;
+    install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
         let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
@@ -160,11 +160,15 @@ async fn a_busy_api_server_is_left_alone_and_the_counts_are_published() -> anyho
         let since = Instant::now();
         proxy.cut();
         chat.emulator.set_rate(0, HEAVY);
-        let asked = wait_until("more are asked for", DEADLINE, async || {
-            let metrics = scrape(port).await?;
-            let asked = metric(&metrics, &["wva_desired_replicas{"]);
-            asked.filter(|asked| *asked > 1.0).context("not more")
-        })
+        let asked = wait_until(
+            "more are asked for",
+            crate::decisions::DEADLINE,
+            async || {
+                let metrics = scrape(port).await?;
+                let asked = metric(&metrics, &["wva_desired_replicas{"]);
+                asked.filter(|asked| *asked > 1.0).context("not more")
+            },
+        )
         .await?;
         let is_status = |asked: &Asked| asked.path.ends_with("/status");
         proxy

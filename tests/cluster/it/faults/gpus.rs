@@ -18,7 +18,7 @@ use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 use super::Counts;
 use super::prometheus::ticks;
 use crate::decisions::{
-    HEAVY, VARIANT, claim, grown, install, metric, operate_everywhere, reason, scrape, status,
+    HEAVY, VARIANT, claim, grown, install_own, metric, operate_everywhere, reason, scrape, status,
     wait_for,
 };
 use crate::scenario::{Chat, H100};
@@ -93,7 +93,7 @@ async fn lose(plane: &ControlPlane, namespace: &Namespace, node: &str) -> anyhow
 #[tokio::test]
 async fn a_node_that_is_lost_takes_its_gpus_and_lowers_nothing() -> anyhow::Result<()> {
     let plane = ControlPlane::start(Default::default()).await?;
-    install(&plane).await?;
+    install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
         let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
         claim_here(namespace).await?;
@@ -136,7 +136,7 @@ async fn a_node_that_is_lost_takes_its_gpus_and_lowers_nothing() -> anyhow::Resu
 #[tokio::test]
 async fn a_pod_that_finds_no_place_is_shown_and_no_more_is_asked_for() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
-    install(plane).await?;
+    install_own(plane).await?;
     in_namespace(plane, async |namespace| {
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         let others = ModelServer::new("others", "Other").gpus("nvidia.com/gpu", 5);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trimtab_cluster_tests::Namespace;
 use trimtab_cluster_tests::emulator::PoolPods;
 use trimtab_cluster_tests::fixtures::groups::GroupController;
-use trimtab_cluster_tests::fixtures::nodes::{GpuNode, PRODUCT_LABEL};
+use trimtab_cluster_tests::fixtures::nodes::{GpuNode, H100, PRODUCT_LABEL};
 use trimtab_cluster_tests::fixtures::pools::{
     PoolVersion, create_picker, create_pool, picker_name,
 };
@@ -19,7 +19,7 @@ const POOL_LABEL: &str = "pool";
 const WORKER_INDEX: &str = "leaderworkerset.sigs.k8s.io/worker-index";
 
 /// The scenario's accelerators as nodes name them.
-const PRODUCTS: [(&str, &str); 2] = [("H100", crate::scenario::H100), ("L40S", "NVIDIA-L40S")];
+const PRODUCTS: [(&str, &str); 2] = [("H100", H100), ("L40S", "NVIDIA-L40S")];
 
 /// What asks for a workload to be scaled.
 #[derive(Clone, Copy)]

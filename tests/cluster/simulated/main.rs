@@ -14,6 +14,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use trimtab_cluster_tests::emulator::PoolPods;
+use trimtab_cluster_tests::fixtures::crds::install_own;
+use trimtab_cluster_tests::operator::metric;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
@@ -26,9 +28,7 @@ use trimtab_sim::spec::{PoolSpec, Spec, Timing};
 
 use self::fleet::{Fleet, Target};
 use self::trajectory::{Trajectory, cost, table};
-use crate::decisions::{install, metric};
-
-const SCENARIO: &str = include_str!("simulated/scenario.yaml");
+const SCENARIO: &str = include_str!("scenario.yaml");
 
 /// When the load rises, in seconds of the run; then that of `chat-elsewhere` falls.
 const RISE: f64 = 60.0;
@@ -38,7 +38,7 @@ const FALL: f64 = 120.0;
 #[tokio::test]
 async fn pools_asked_for_in_every_way_get_the_decisions_of_the_simulator() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
-    install(plane).await?;
+    install_own(plane).await?;
     in_namespace(plane, async |one| {
         in_namespace(plane, async |other| compare(plane, one, other).await).await
     })
