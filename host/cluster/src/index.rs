@@ -21,7 +21,7 @@ use self::claim::{Claim, Claimant, TargetKey, Way};
 use self::device::{DeviceKey, Slice};
 use self::node::Node;
 use self::pod::{Owner, Pod, Pods};
-use self::target::Target;
+use self::target::{Target, Unusable};
 use crate::config::Config;
 use crate::objects::Labels;
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
@@ -52,8 +52,8 @@ pub(crate) struct Index {
     pub(crate) claims: BTreeMap<Claimant, Claim>,
     pub(crate) claimants: BTreeMap<TargetKey, BTreeSet<Claimant>>,
     pub(crate) targets: BTreeMap<TargetKey, Target>,
-    /// Kinds that claims name and that cannot be scaled, by group and kind.
-    pub(crate) unscalable: BTreeSet<(String, String)>,
+    /// Why kinds that claims name cannot be scaled, by group and kind.
+    pub(crate) unusable: BTreeMap<(String, String), Unusable>,
     /// How often anything changed.
     pub(crate) revision: u64,
     /// ReplicaSets and StatefulSets between pods and targets.
@@ -339,13 +339,12 @@ impl Index {
         self.changed(gone);
     }
 
-    /// Whether the objects of a kind can be scaled.
-    pub(crate) fn apply_kind(&mut self, group: &str, kind: &str, scalable: bool) {
+    /// Why objects of a kind cannot be scaled, where they cannot.
+    pub(crate) fn apply_kind(&mut self, group: &str, kind: &str, unusable: Option<Unusable>) {
         let kind = (group.to_owned(), kind.to_owned());
-        let changed = if scalable {
-            self.unscalable.remove(&kind)
-        } else {
-            self.unscalable.insert(kind)
+        let changed = match unusable {
+            Some(why) => put(&mut self.unusable, kind, why),
+            None => self.unusable.remove(&kind).is_some(),
         };
         self.changed(changed);
     }

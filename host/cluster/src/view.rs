@@ -18,7 +18,7 @@ use self::replicas::{Counted, PodsOfTargets};
 use crate::accelerator::Accelerators;
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
-use crate::index::target::{Target, WELL_KNOWN};
+use crate::index::target::{Target, Unusable, WELL_KNOWN};
 use crate::objects::variant::VariantStatus;
 
 /// What users were promised is not the cluster's to say.
@@ -127,8 +127,8 @@ impl VariantView {
 
 impl Index {
     /// The cluster as of now. Remembers how long targets took to start, for when they have no
-    /// replicas. `sees_all_gpus` says whether every node and pod is known.
-    pub(crate) fn view(&mut self, sees_all_gpus: bool) -> View {
+    /// replicas. `unseen` says which of the nodes, pods and devices are not known, where some are not.
+    pub(crate) fn view(&mut self, unseen: Option<String>) -> View {
         let (claimed, mut refused) = self.claimed();
         let pods = PodsOfTargets::new(self, &claimed);
         let accelerators = Accelerators::new(self, claimed.iter().map(|member| member.target));
@@ -141,11 +141,7 @@ impl Index {
         drop((pods, accelerators));
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
-        let inventory = if sees_all_gpus {
-            self.inventory()
-        } else {
-            Err("not every node, pod and device is listed yet".to_owned())
-        };
+        let inventory = unseen.map_or_else(|| self.inventory(), Err);
         View {
             pools,
             refused,
@@ -171,12 +167,14 @@ impl Index {
 
     fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
         let instance = self.config.controller_instance.as_ref();
-        !self.excluded.contains(&claimant.namespace)
-            && !self
-                .config
-                .excluded_namespaces
-                .contains(&claimant.namespace)
-            && instance.is_none_or(|instance| claim.instance.as_ref() == Some(instance))
+        let is_of_instance =
+            instance.is_none_or(|instance| claim.instance.as_ref() == Some(instance));
+        is_of_instance && !self.is_excluded(claimant)
+    }
+
+    fn is_excluded(&self, claimant: &Claimant) -> bool {
+        let namespace = &claimant.namespace;
+        self.excluded.contains(namespace) || self.config.excluded_namespaces.contains(namespace)
     }
 
     fn resolve<'a>(
@@ -197,7 +195,8 @@ impl Index {
             .filter(|other| *other != claimant)
             .filter(|other| {
                 let claim = self.claims.get(other);
-                claim.is_some_and(|claim| self.is_ours(other, claim))
+                // Another instance's counts too: both would be told to the same workload.
+                claim.is_some_and(|_| !self.is_excluded(other))
             })
             .map(ToString::to_string)
             .collect();
@@ -208,10 +207,13 @@ impl Index {
                 format!("{key} is claimed by {others} too: keep one of them"),
             ));
         }
-        let mut unscalable = self.unscalable.iter();
-        if unscalable.any(|(group, kind)| key.is_of(group, kind)) {
-            let message = format!("{key} cannot be scaled: its kind has no subresource `scale`");
-            return Err((Why::Invalid, message));
+        let mut unusable = self.unusable.iter();
+        if let Some((_, why)) = unusable.find(|((group, kind), _)| key.is_of(group, kind)) {
+            let reason = match why {
+                Unusable::Unread(_) => Why::TargetNotFound,
+                Unusable::NoScale | Unusable::NoNamespace => Why::Invalid,
+            };
+            return Err((reason, format!("{key} cannot be scaled: {why}")));
         }
         let target = self.targets.get(key).filter(|target| !target.deleting);
         let Some(target) = target else {

@@ -10,17 +10,21 @@ use std::sync::{Arc, LockResult, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client, discovery};
+use kube::discovery::{self, Scope};
+use kube::{Api, Client};
 use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::index::Index;
-use crate::index::target::WELL_KNOWN;
+use crate::index::target::{Unusable, WELL_KNOWN};
 use crate::objects::definition::{Definition, ScalePaths};
 use crate::view::View;
 
 /// How often new kinds of targets and new namespaces are looked for.
 const SUPERVISION: Duration = Duration::from_secs(1);
+
+/// A kind that is not there is looked for at least every 2^5 such times.
+const LONGEST_WAIT: u32 = 5;
 
 /// Longest wait for claims and pools before pods are listed; it spares a second listing.
 const CLAIMS_FIRST: Duration = Duration::from_secs(5);
@@ -43,9 +47,9 @@ struct Picture {
     relist: Notify,
 }
 
-/// The last view, and of what it was: whether all GPUs were in sight, and the index' revision.
+/// The last view, and of what it was: why not all GPUs were in sight, and the index' revision.
 struct LastView {
-    of: (bool, u64),
+    of: (Option<String>, u64),
     view: Arc<View>,
 }
 
@@ -58,6 +62,14 @@ pub struct KindState {
     pub absent: bool,
     /// What went wrong last, until it goes well again.
     pub error: Option<String>,
+}
+
+impl KindState {
+    /// Why it is not listed.
+    fn lack(&self, kind: &str) -> String {
+        let error = self.error.as_deref();
+        format!("{kind}: {}", error.unwrap_or("not listed yet"))
+    }
 }
 
 impl Cluster {
@@ -81,14 +93,14 @@ impl Cluster {
     /// [`Self::missing`] is empty.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
-        let inventory = self.sees_all_gpus();
+        let unseen = self.unseen();
         let mut index = self.index();
-        let of = (inventory, index.revision);
+        let of = (unseen.clone(), index.revision);
         let mut last = unpoisoned(self.picture.last.lock());
         if let Some(last) = last.as_ref().filter(|last| last.of == of) {
             return Arc::clone(&last.view);
         }
-        let view = Arc::new(index.view(inventory));
+        let view = Arc::new(index.view(unseen));
         *last = Some(LastView {
             of,
             view: Arc::clone(&view),
@@ -105,13 +117,10 @@ impl Cluster {
         let missing = kinds::REQUIRED.iter().filter_map(|kind| {
             let state = state(kind);
             let settled = state.synced || (state.absent && !kinds::ALWAYS_THERE.contains(kind));
-            (!settled).then(|| match state.error {
-                Some(error) => format!("{kind}: {error}"),
-                None => format!("{kind}: not listed yet"),
-            })
+            (!settled).then(|| state.lack(kind))
         });
-        let targets = targets.iter().filter_map(|(_, kind, _)| {
-            let state = state(kind);
+        let targets = targets.iter().filter_map(|(group, kind, _)| {
+            let state = state(&custom(group, kind));
             // One that cannot be read is told of on what names it; the others go on.
             let settled = state.synced || state.absent || state.error.is_some();
             (!settled).then(|| format!("{kind}: not looked for yet"))
@@ -125,8 +134,14 @@ impl Cluster {
         self.kinds().clone()
     }
 
-    fn sees_all_gpus(&self) -> bool {
-        self.namespaces.is_empty() && shows_all_gpus(&self.kinds())
+    /// Why not all GPUs are in sight, where they are not.
+    fn unseen(&self) -> Option<String> {
+        if !self.namespaces.is_empty() {
+            let why = "pods of other namespaces hold GPUs too, and `namespaces` leaves them out: \
+                       watch all namespaces, or set `limitToInventory` to false";
+            return Some(why.to_owned());
+        }
+        unseen(&self.kinds())
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -144,35 +159,68 @@ impl Cluster {
     /// Looks for what claims name and nobody watches yet.
     async fn supervise(self) {
         let mut watched = well_known();
+        let mut waits: BTreeMap<(String, String), Wait> = BTreeMap::new();
         loop {
             tokio::time::sleep(SUPERVISION).await;
             let unlisted = !self.index().take_unlisted().is_empty();
             if unlisted {
                 self.picture.relist.notify_waiters();
             }
+            self.tell_of_unread(&watched);
             for (group, kind, version) in self.unknown_kinds(&watched) {
-                let gvk = GroupVersionKind::gvk(&group, &version, &kind);
-                match discovery::pinned_kind(&self.client, &gvk).await {
-                    Ok((resource, capabilities)) => {
-                        let mut subresources = capabilities.subresources.iter();
-                        if subresources.any(|(of, _)| of.plural == "scale") {
-                            let Some(paths) = self.scale_paths(&resource).await else {
-                                continue;
-                            };
-                            self.index().apply_kind(&group, &kind, true);
-                            self.watch_custom(resource, paths);
-                            watched.insert((group, kind));
-                        } else {
-                            self.note(&kind, |state| state.absent = true);
-                            self.index().apply_kind(&group, &kind, false);
-                        }
-                    }
-                    Err(error) => {
-                        self.note(&kind, |state| state.absent = true);
-                        tracing::debug!(group, kind, %error, "a scale target's kind is not there");
+                let key = (group, kind);
+                if waits.entry(key.clone()).or_default().is_over() {
+                    let gvk = GroupVersionKind::gvk(&key.0, &version, &key.1);
+                    if self.look_for(&gvk).await {
+                        waits.remove(&key);
+                        watched.insert(key);
                     }
                 }
             }
+        }
+    }
+
+    /// Watches a kind if it can be scaled. False where it is to be looked for again.
+    async fn look_for(&self, gvk: &GroupVersionKind) -> bool {
+        let name = custom(&gvk.group, &gvk.kind);
+        let (resource, capabilities) = match discovery::pinned_kind(&self.client, gvk).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.note(&name, |state| state.absent = true);
+                tracing::debug!(name, %error, "a scale target's kind is not there");
+                return false;
+            }
+        };
+        let mut subresources = capabilities.subresources.iter();
+        let unusable = if !subresources.any(|(of, _)| of.plural == "scale") {
+            Some(Unusable::NoScale)
+        } else if capabilities.scope == Scope::Cluster {
+            Some(Unusable::NoNamespace)
+        } else {
+            None
+        };
+        let is_unusable = unusable.is_some();
+        self.index().apply_kind(&gvk.group, &gvk.kind, unusable);
+        if is_unusable {
+            self.note(&name, |state| state.absent = true);
+            return false;
+        }
+        let Some(paths) = self.scale_paths(&resource).await else {
+            return false;
+        };
+        self.watch_custom(name, resource, paths);
+        true
+    }
+
+    /// Whoever names a target that cannot be read is to know why.
+    fn tell_of_unread(&self, watched: &BTreeSet<(String, String)>) {
+        for (group, kind) in watched.difference(&well_known()) {
+            let state = self.kinds().get(&custom(group, kind)).cloned();
+            let error = state
+                .filter(|state| !state.synced)
+                .and_then(|state| state.error);
+            self.index()
+                .apply_kind(group, kind, error.map(Unusable::Unread));
         }
     }
 
@@ -242,6 +290,30 @@ fn unpoisoned<T>(lock: LockResult<MutexGuard<'_, T>>) -> MutexGuard<'_, T> {
     lock.unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The name under which the watch of a custom kind stands.
+fn custom(group: &str, kind: &str) -> String {
+    format!("{kind}.{group}")
+}
+
+/// How often a kind was looked for in vain: each time twice as long passes until the next.
+#[derive(Default)]
+struct Wait {
+    looks: u32,
+    left: u32,
+}
+
+impl Wait {
+    fn is_over(&mut self) -> bool {
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            return false;
+        }
+        self.left = (1 << self.looks.min(LONGEST_WAIT)) - 1;
+        self.looks += 1;
+        true
+    }
+}
+
 fn well_known() -> BTreeSet<(String, String)> {
     let kinds = WELL_KNOWN.iter();
     kinds
@@ -256,15 +328,21 @@ fn is_absent(error: &kube::Error) -> bool {
 }
 
 /// GPUs are known where every node and every pod is, and devices with the claims on them, unless
-/// the cluster has no such kinds.
-fn shows_all_gpus(kinds: &BTreeMap<String, KindState>) -> bool {
-    let of = |kind: &str, settled: fn(&KindState) -> bool| kinds.get(kind).is_some_and(settled);
-    ["Node", "Pod"]
-        .iter()
-        .all(|kind| of(kind, |state| state.synced))
-        && ["ResourceSlice", "ResourceClaim"]
-            .iter()
-            .all(|kind| of(kind, |state| state.synced || state.absent))
+/// the cluster has no such kinds. Otherwise, what is not known, and why.
+fn unseen(kinds: &BTreeMap<String, KindState>) -> Option<String> {
+    let of = |(kind, optional): (&str, bool)| {
+        let state = kinds.get(kind).cloned().unwrap_or_default();
+        let known = state.synced || (optional && state.absent);
+        (!known).then(|| state.lack(kind))
+    };
+    let kinds = [
+        ("Node", false),
+        ("Pod", false),
+        ("ResourceSlice", true),
+        ("ResourceClaim", true),
+    ];
+    let unseen: Vec<String> = kinds.into_iter().filter_map(of).collect();
+    (!unseen.is_empty()).then(|| unseen.join("; "))
 }
 
 #[cfg(test)]
@@ -283,15 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_there_is_looked_for_at_longer_and_longer_intervals() {
+        let mut wait = Wait::default();
+        let looks = (0..130).filter(|_| wait.is_over());
+        assert_eq!(looks.collect::<Vec<_>>(), [0, 1, 3, 7, 15, 31, 63, 95, 127]);
+    }
+
+    #[test]
     fn gpus_are_known_only_where_all_that_says_something_of_them_is() {
         // Situation 2.
         let with = |node, pod, slice, claim| {
-            shows_all_gpus(&kinds([
+            let unseen = unseen(&kinds([
                 ("Node", node),
                 ("Pod", pod),
                 ("ResourceSlice", slice),
                 ("ResourceClaim", claim),
-            ]))
+            ]));
+            let of_forbidden = [node, pod, slice, claim].contains(&FORBIDDEN);
+            let told = unseen.as_ref().map(|why| why.contains("403"));
+            assert_eq!(told, of_forbidden.then_some(true), "{unseen:?}");
+            unseen.is_none()
         };
         assert!(with("synced", "synced", "synced", "synced"));
         assert!(with("synced", "synced", "absent", "absent"));
@@ -299,6 +388,6 @@ mod tests {
         assert!(!with("synced", FORBIDDEN, "absent", "absent"));
         assert!(!with("synced", "synced", FORBIDDEN, "absent"));
         assert!(!with("synced", "synced", "synced", FORBIDDEN));
-        assert!(!shows_all_gpus(&BTreeMap::new()));
+        assert!(unseen(&BTreeMap::new()).is_some_and(|why| why.contains("Node: not listed yet")));
     }
 }

@@ -285,12 +285,12 @@ fn secured(
     config: &PrometheusConfig,
 ) -> Result<ClientBuilder, ConfigError> {
     if let Some(path) = &config.ca_file {
-        let pem = read("ca-file", path)?;
+        let pem = read("prometheus.caFile", path)?;
         let certificates = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| unusable("ca-file", path, chain(&error)))?;
+            .map_err(|error| unusable("prometheus.caFile", path, chain(&error)))?;
         if certificates.is_empty() {
             return Err(unusable(
-                "ca-file",
+                "prometheus.caFile",
                 path,
                 "it has no certificate".to_owned(),
             ));
@@ -299,11 +299,12 @@ fn secured(
     }
     match (&config.client_certificate_file, &config.client_key_file) {
         (Some(certificate), Some(key)) => {
-            let mut pem = read("client-certificate-file", certificate)?;
+            let mut pem = read("prometheus.clientCertFile", certificate)?;
             pem.push(b'\n');
-            pem.extend(read("client-key-file", key)?);
-            let identity = Identity::from_pem(&pem)
-                .map_err(|error| unusable("client-certificate-file", certificate, chain(&error)))?;
+            pem.extend(read("prometheus.clientKeyFile", key)?);
+            let identity = Identity::from_pem(&pem).map_err(|error| {
+                unusable("prometheus.clientCertFile", certificate, chain(&error))
+            })?;
             builder = builder.identity(identity);
         }
         (None, None) => {}

@@ -20,7 +20,7 @@ pub struct PrometheusConfig {
     /// PEM file of the authorities that the server's certificate is checked against; the
     /// system's where it is not set.
     pub ca_file: Option<PathBuf>,
-    /// PEM file of the certificate, with its chain, that we show. Needs `client-key-file`.
+    /// PEM file of the certificate, with its chain, that we show. Needs `prometheus.clientKeyFile`.
     pub client_certificate_file: Option<PathBuf>,
     /// PEM file of that certificate's private key.
     pub client_key_file: Option<PathBuf>,
@@ -82,12 +82,15 @@ impl fmt::Debug for PrometheusConfig {
     }
 }
 
-/// Why a client cannot be made of a configuration.
+/// Why a client cannot be made of a configuration. Fields are called as the operator's
+/// configuration calls them.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("`url`: `{url}` is not a URL with http or https: {detail}")]
+    #[error("`prometheus.url`: `{url}` is not a URL with http or https: {detail}")]
     Url { url: String, detail: String },
-    #[error("`url` holds a name or a password; use `token-file` or `headers` instead")]
+    #[error(
+        "`prometheus.url` holds a name or a password; use `prometheus.bearerTokenFile` or `prometheus.headers` instead"
+    )]
     Credentials,
     #[error("`{field}`: cannot read {}", path.display())]
     File {
@@ -102,9 +105,11 @@ pub enum ConfigError {
         path: PathBuf,
         detail: String,
     },
-    #[error("`client-certificate-file` and `client-key-file` need each other; set both or none")]
+    #[error(
+        "`prometheus.clientCertFile` and `prometheus.clientKeyFile` need each other; set both or none"
+    )]
     HalfIdentity,
-    #[error("`headers`: `{name}` is no header that HTTP allows, or its value is not")]
+    #[error("`prometheus.headers`: `{name}` is no header that HTTP allows, or its value is not")]
     Header { name: String },
     #[error("`{field}` must be {bound}, not {found}")]
     Number {
@@ -112,7 +117,10 @@ pub enum ConfigError {
         bound: &'static str,
         found: f64,
     },
-    #[error("the HTTP client cannot be set up")]
+    #[error(
+        "the HTTP client cannot be set up; does `prometheus.clientKeyFile` fit \
+         `prometheus.clientCertFile`?"
+    )]
     Client(#[source] reqwest::Error),
 }
 
@@ -120,8 +128,8 @@ impl PrometheusConfig {
     /// Numbers that make no sense are refused, not replaced.
     pub(crate) fn check_numbers(&self) -> Result<(), ConfigError> {
         let seconds = [
-            ("query-timeout-seconds", self.query_timeout_seconds),
-            ("deadline-seconds", self.deadline_seconds),
+            ("prometheus.timeoutSeconds", self.query_timeout_seconds),
+            ("tickTimeoutSeconds", self.deadline_seconds),
         ];
         for (field, found) in seconds {
             // A day: beyond, and not finite, it is no time limit.
@@ -137,8 +145,14 @@ impl PrometheusConfig {
         let counts = [
             ("concurrency", self.concurrency),
             ("max-response-bytes", self.max_response_bytes),
-            ("windows.short-seconds", self.windows.short_seconds as usize),
-            ("windows.long-seconds", self.windows.long_seconds as usize),
+            (
+                "prometheus.windowSeconds",
+                self.windows.short_seconds as usize,
+            ),
+            (
+                "prometheus.longWindowSeconds",
+                self.windows.long_seconds as usize,
+            ),
         ];
         match counts.into_iter().find(|(_, found)| *found == 0) {
             Some((field, _)) => Err(ConfigError::Number {

@@ -17,9 +17,8 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Whether each cache holds what the cluster has.
-    caches: BTreeMap<String, bool>,
-    leader: bool,
+    /// What each cache lacks of what the cluster has; `None` where it has all.
+    caches: BTreeMap<String, Option<String>>,
     /// `None` until the loop runs.
     beat: Option<Beat>,
     ticked: bool,
@@ -44,7 +43,8 @@ impl Health {
     /// Not ready before each of these caches is [`Self::synced`].
     #[must_use]
     pub fn new<'a>(caches: impl IntoIterator<Item = &'a str>) -> Self {
-        let waiting = caches.into_iter().map(|name| (name.to_owned(), false));
+        let unknown = || Some("not synced yet".to_owned());
+        let waiting = caches.into_iter().map(|name| (name.to_owned(), unknown()));
         Self {
             known: Mutex::new(Known {
                 caches: waiting.collect(),
@@ -55,11 +55,12 @@ impl Health {
 
     /// A cache holds what the cluster has.
     pub fn synced(&self, cache: &str) {
-        self.known().caches.insert(cache.to_owned(), true);
+        self.known().caches.insert(cache.to_owned(), None);
     }
 
-    pub fn lead(&self, leader: bool) {
-        self.known().leader = leader;
+    /// A cache lacks something still.
+    pub fn lacks(&self, cache: &str, what: String) {
+        self.known().caches.insert(cache.to_owned(), Some(what));
     }
 
     /// The loop starts; its first cycle is due within a period.
@@ -86,12 +87,9 @@ impl Health {
     #[must_use]
     pub fn ready(&self) -> Answer {
         let known = self.known();
-        let caches = known.caches.iter().map(|(name, synced)| {
-            let missing = (!synced).then(|| "not synced yet".to_owned());
-            (format!("cache/{name}"), missing)
-        });
-        let unticked = known.leader && !known.ticked;
-        let first = unticked.then(|| "not done yet".to_owned());
+        let caches = known.caches.iter();
+        let caches = caches.map(|(name, lacks)| (format!("cache/{name}"), lacks.clone()));
+        let first = (!known.ticked).then(|| "not done yet".to_owned());
         answer("readyz", caches.chain([("first-tick".to_owned(), first)]))
     }
 
@@ -178,9 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_is_ready_after_its_caches_and_its_first_cycle() {
+    fn a_process_is_ready_after_its_caches_and_its_first_cycle() {
         let health = Health::new(["nodes", "pods"]);
-        health.lead(true);
         health.synced("nodes");
         let waits = health.ready();
         assert!(!waits.passed);
@@ -196,10 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_does_not_lead_is_ready_once_its_caches_are() {
-        let health = Health::new(["pods"]);
-        assert!(!health.ready().passed);
-        health.synced("pods");
-        assert!(health.ready().passed);
+    fn what_a_cache_lacks_is_told() {
+        let health = Health::new(["cluster"]);
+        health.lacks("cluster", "Pod: not listed yet".to_owned());
+        let waits = health.ready().text;
+        assert!(
+            waits.contains("[-]cache/cluster failed: Pod: not listed yet"),
+            "{waits}"
+        );
     }
 }

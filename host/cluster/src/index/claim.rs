@@ -7,6 +7,7 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::target::WELL_KNOWN;
 use crate::objects::Count;
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
 use crate::objects::variant::{TargetReference, VariantAutoscaling, VariantStatus};
@@ -85,8 +86,12 @@ impl TargetKey {
 
 impl fmt::Display for TargetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
-        write!(f, "{kind} {namespace}/{name}")
+        let (group, kind) = (&self.group, &self.kind);
+        f.write_str(kind)?;
+        if !WELL_KNOWN.contains(&(group.as_str(), kind.as_str())) && !group.is_empty() {
+            write!(f, ".{group}")?;
+        }
+        write!(f, " {}/{}", self.namespace, self.name)
     }
 }
 

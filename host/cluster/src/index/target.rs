@@ -22,6 +22,17 @@ pub(crate) const WELL_KNOWN: [(&str, &str); 3] = [
     ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
 ];
 
+/// Why objects of a kind cannot be scaled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("its kind has no subresource `scale`")]
+    NoScale,
+    #[error("objects of its kind are in no namespace")]
+    NoNamespace,
+    #[error("objects of its kind cannot be read: {0}")]
+    Unread(String),
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Target {
     pub(crate) deleting: bool,

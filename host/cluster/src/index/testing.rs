@@ -48,7 +48,7 @@ pub(crate) fn view_of<'a>(objects: impl IntoIterator<Item = &'a Value> + Clone) 
 }
 
 pub(crate) fn view(index: &mut Index) -> View {
-    index.view(true)
+    index.view(None)
 }
 
 pub(crate) fn read<K: DeserializeOwned>(object: &Value) -> K {

@@ -76,12 +76,12 @@ fn accelerators_of_every_vendor_are_counted_by_product() {
 #[test]
 fn without_a_list_of_all_nodes_the_inventory_is_unknown_and_with_an_empty_one_it_is_empty() {
     // Situation 2.
-    let of =
-        |objects: &[Value], sees_all_gpus| index_of(objects).view(sees_all_gpus).inventory.ok();
+    let unseen = Some("nodes may not be listed".to_owned());
+    let of = |objects: &[Value], unseen| index_of(objects).view(unseen).inventory;
     let nodes = [node("n", H100, 8)];
-    assert_eq!(of(&nodes, false), None);
-    assert_eq!(of(&nodes, true).unwrap().len(), 1);
-    assert_eq!(of(&[], true), Some(Vec::new()));
+    assert_eq!(of(&nodes, unseen.clone()).err(), unseen);
+    assert_eq!(of(&nodes, None).unwrap().len(), 1);
+    assert_eq!(of(&[], None), Ok(Vec::new()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Pools and variants as a tick sees them.
 
 use super::*;
+use crate::config::Config;
 use crate::index::testing::*;
 use serde_json::{Value, json};
 use trimtab_core::fleet::Picker;
@@ -361,10 +362,18 @@ fn what_cannot_be_scaled_or_keeps_its_count_elsewhere_is_refused_and_not_taken_f
         "{message}"
     );
     let revision = index.revision;
-    index.apply_kind("argoproj.io", "Rollout", false);
+    index.apply_kind("argoproj.io", "Rollout", Some(Unusable::NoScale));
     assert_eq!(index.revision, revision + 1);
     let (_, message) = refused(&mut index);
-    assert!(message.contains("no subresource `scale`"), "{message}");
+    assert!(
+        message.contains("Rollout.argoproj.io a/r cannot be scaled: its kind has no"),
+        "{message}"
+    );
+    let forbidden = Unusable::Unread("forbidden (403)".to_owned());
+    index.apply_kind("argoproj.io", "Rollout", Some(forbidden));
+    let (why, message) = refused(&mut index);
+    assert_eq!(why, Why::TargetNotFound);
+    assert!(message.contains("forbidden (403)"), "{message}");
 }
 
 #[test]
@@ -417,5 +426,24 @@ fn what_was_decided_before_is_read_from_the_status() {
         let replicas = of.recorded_count().map(|count| count.replicas);
         assert_eq!((replicas, of.spec_replicas), (recorded, 4));
         assert_eq!(variant.desired_replicas, 4);
+    }
+}
+
+#[test]
+fn claims_of_two_instances_on_one_target_are_refused_by_both() {
+    let of =
+        |claim: Value, instance: &str| claim.labelled("wva.llmd.ai/controller-instance", instance);
+    let mut objects = deployed("a/d", 1);
+    objects.push(of(variant("a/v", "d"), "x"));
+    objects.push(of(hpa("a/h", "d"), "y"));
+    for (instance, claimed) in [("x", "v"), ("y", "h")] {
+        let config = Config {
+            controller_instance: Some(instance.to_owned()),
+            ..Config::default()
+        };
+        let seen = view(&mut index_with(config, &objects));
+        assert_eq!(seen.pools, [], "{instance}");
+        assert_eq!(seen.refusal(claimed).why, Why::Conflict);
+        assert_eq!(seen.refused.len(), 1, "the other's is the other's");
     }
 }

@@ -145,21 +145,22 @@ impl Cluster {
 
     fn watch_target(&self, resource: ApiResource) {
         let of = resource.clone();
-        self.watch_target_as::<Workload>(resource, move |index, object| {
+        self.watch_target_as::<Workload>(resource.kind.clone(), resource, move |index, object| {
             index.apply_workload(&of.group, &of.kind, object);
         });
     }
 
     /// Anything with a `scale` subresource.
-    pub(super) fn watch_custom(&self, resource: ApiResource, paths: ScalePaths) {
+    pub(super) fn watch_custom(&self, name: String, resource: ApiResource, paths: ScalePaths) {
         let of = resource.clone();
-        self.watch_target_as::<DynamicObject>(resource, move |index, object| {
+        self.watch_target_as::<DynamicObject>(name, resource, move |index, object| {
             index.apply_workload(&of.group, &of.kind, paths.workload(object));
         });
     }
 
     fn watch_target_as<K>(
         &self,
+        name: String,
         resource: ApiResource,
         apply: impl Fn(&mut Index, K) + Send + Sync + 'static,
     ) where
@@ -173,7 +174,8 @@ impl Cluster {
             kind: kind.clone(),
             name: name.clone(),
         };
-        self.watch::<K>(
+        self.watch_as::<K>(
+            name,
             resource,
             Handlers::new(apply, move |index, key| {
                 index.delete_workload(&target(key));

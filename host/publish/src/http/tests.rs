@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use std::time::Duration;
+
 use super::*;
 use crate::metrics::{Build, Live};
 
@@ -91,6 +93,9 @@ async fn the_readiness_probe_lists_what_is_missing() {
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert!(body.contains("[-]cache/pods failed"), "{body}");
     running.health.synced("pods");
+    running
+        .health
+        .ticked(Duration::ZERO, Duration::from_secs(15));
     let (head, body) = ask(running.address, "GET /readyz").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(body.contains("[+]cache/pods ok"), "{body}");

@@ -44,7 +44,7 @@ pub(crate) struct RunArguments {
     /// What is logged: a level, or directives such as info,trimtab=debug
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// Any other key of the configuration, e.g. `writesPerSecond=2`; may be given more than once
+    /// Any other key with one value, e.g. `writesPerSecond=2`; may be given more than once
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

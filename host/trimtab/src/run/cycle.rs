@@ -40,6 +40,8 @@ pub(super) struct Cycle {
     pub(super) config: Config,
     /// Entries from WVA's ConfigMaps, below those of the configuration.
     pub(super) inherited: Vec<PoolEntry>,
+    /// Why Prometheus did not answer last.
+    pub(super) unanswered: Option<String>,
 }
 
 /// What a cycle sees.
@@ -90,6 +92,7 @@ impl Cycle {
         let due = self.pace.due(&self.queries, now_ms);
         let mut answers = self.prometheus.ask(due, now_ms).await;
         self.pace.complete(&mut answers, now_ms);
+        self.tell_of_unanswered(&answers);
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
         Seen {
             now_ms,
@@ -100,6 +103,22 @@ impl Cycle {
             queries: queries(&answers),
             seconds: [observed, watch.lap()],
         }
+    }
+
+    /// What Prometheus does not answer is told when it begins, when the reason changes, and when it
+    /// is over.
+    fn tell_of_unanswered(&mut self, answers: &Answers) {
+        let mut failed = answers.by_topic.values().filter_map(|of| of.as_ref().err());
+        let reason = failed.next().map(ToString::to_string);
+        match (&self.unanswered, &reason) {
+            (before, Some(error)) if before.as_ref() != Some(error) => {
+                let queries = 1 + failed.count();
+                tracing::warn!(error, queries, "Prometheus does not answer");
+            }
+            (Some(_), None) => tracing::info!("Prometheus answers again"),
+            _ => {}
+        }
+        self.unanswered = reason;
     }
 
     fn publish(

@@ -42,11 +42,19 @@ fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {
     } else if labelled {
         maps.local.entry(found.namespace.clone()).or_default()
     } else {
+        let why = format!(
+            "WVA takes it from {system} alone, or with the label {}={}",
+            LABEL.0, LABEL.1
+        );
+        maps.left_out.push((map, found.namespace, why));
         return;
     };
     match map {
         Map::Process if found.namespace == system => maps.process = found.data,
-        Map::Process => {}
+        Map::Process => {
+            let why = format!("WVA takes it from its own namespace alone, here {system}");
+            maps.left_out.push((map, found.namespace, why));
+        }
         Map::Saturation => of.saturation = found.data,
         Map::ScaleToZero => of.scale_to_zero = found.data,
         Map::Queueing => of.queueing = found.data,
@@ -97,5 +105,12 @@ mod tests {
         assert_eq!(default(&maps.process).as_deref(), Some("system"));
         let local: Vec<&String> = maps.local.keys().collect();
         assert_eq!(local, ["a"]);
+        let report = maps.translate(true).report;
+        let left_out = report.iter().map(ToString::to_string);
+        let left_out: Vec<String> = left_out
+            .filter(|line| line.contains("WVA takes it"))
+            .collect();
+        assert_eq!(left_out.len(), 5, "{left_out:#?}");
+        assert!(left_out.iter().any(|line| line.contains("in namespace b")));
     }
 }

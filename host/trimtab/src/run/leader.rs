@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use trimtab_cluster::lease::{Elector, Standing};
-use trimtab_publish::Health;
 use trimtab_publish::metrics::Registry;
 
 use super::clock::steady_ms;
@@ -35,7 +34,6 @@ impl Leadership {
         mut elector: Elector,
         retry: Duration,
         registry: Arc<Registry>,
-        health: Arc<Health>,
     ) -> (Self, Election) {
         let (tell, standing) = watch::channel(elector.standing(steady_ms()));
         let (stop, mut stopping) = watch::channel(false);
@@ -54,7 +52,6 @@ impl Leadership {
                         let leads = matches!(now, Standing::Leader { .. });
                         tracing::info!(standing = ?now, "leadership");
                         registry.lead(leads);
-                        health.lead(leads);
                         *standing = now;
                     }
                     changed

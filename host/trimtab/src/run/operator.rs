@@ -33,7 +33,7 @@ use super::{RunArguments, shutdown};
 const SYNC_POLL: Duration = Duration::from_millis(200);
 /// How often what is still missing is told of.
 const SYNC_TELL: Duration = Duration::from_secs(10);
-/// The one cache that readiness is told of; what it lacks is in the log.
+/// The one cache that readiness is told of.
 const CACHE: &str = "cluster";
 
 /// Everything that outlives a cycle.
@@ -54,6 +54,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
     let policies = Policies::load(sandbox, &config.policies, &live)?;
+    policies.check(&config)?;
     let measured = wiring::prometheus(&config)?;
     let windows = measured.windows;
     let prometheus = Prometheus::new(&measured)?;
@@ -83,12 +84,10 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         let lease = wiring::lease(&config, &namespace, &identity);
         let elector = Elector::new(clients.asking.clone(), lease);
         let retry = election.retry_period_seconds.duration();
-        let (registry, health) = (Arc::clone(&registry), Arc::clone(&health));
-        let (leadership, election) = Leadership::elect(elector, retry, registry, health);
+        let (leadership, election) = Leadership::elect(elector, retry, Arc::clone(&registry));
         (leadership, Some(election))
     } else {
         registry.lead(true);
-        health.lead(true);
         (Leadership::alone(), None)
     };
     let mut operator = Operator {
@@ -107,6 +106,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             leadership,
             config,
             inherited: sources.pools(),
+            unanswered: None,
         },
         checkpoint,
         reign: None,
@@ -130,10 +130,12 @@ async fn synced(cluster: &Cluster, health: &Health, stopping: &watch::Receiver<b
             tracing::info!("the cluster is known");
             return true;
         }
+        let missing = missing.join("; ");
         if told.elapsed() > SYNC_TELL {
-            tracing::warn!(missing = missing.join("; "), "waiting for the cluster");
+            tracing::warn!(missing, "waiting for the cluster");
             told.lap();
         }
+        health.lacks(CACHE, missing);
         tokio::select! {
             () = tokio::time::sleep(SYNC_POLL) => {}
             () = shutdown::told(stopping.clone()) => return false,

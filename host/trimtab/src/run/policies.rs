@@ -10,7 +10,7 @@ use trimtab_core::policies::{Bound, PoolPolicies};
 use trimtab_publish::metrics::{Live, PolicyName};
 use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
 
-use super::config::{Policies as Configured, Policy};
+use super::config::{Config, Policies as Configured, Policy};
 use super::watched::Watched;
 use crate::binding::{self, Role, Settings};
 use crate::reference::Reference;
@@ -46,6 +46,35 @@ impl Policies {
 
     pub(super) fn names(&self) -> Vec<PolicyName> {
         self.names.clone()
+    }
+
+    /// Whether the policies take the settings that a configuration has for them, for all pools and
+    /// for single ones.
+    ///
+    /// # Errors
+    /// They do not; names the key and what is wrong.
+    pub(super) fn check(&self, config: &Config) -> Result<()> {
+        let Configured {
+            analyzer,
+            optimizer,
+        } = &config.policies;
+        check(
+            &self.analyzer,
+            &analyzer.settings,
+            "policies.analyzer.settings",
+        )?;
+        check(
+            &self.optimizer,
+            &optimizer.settings,
+            "policies.optimizer.settings",
+        )?;
+        for (position, entry) in config.pools.iter().enumerate() {
+            let mut settings = analyzer.settings.clone();
+            settings.extend(entry.analyzer_settings.clone());
+            let place = format!("pools[{position}].analyzerSettings");
+            check(&self.analyzer, &settings, &place)?;
+        }
+        Ok(())
     }
 
     /// New settings of the optimizer hold from the next cycle on.
@@ -84,6 +113,64 @@ fn bind<R: Role>(sandbox: &Sandbox, policy: &Policy, key: &str) -> Result<(Bound
     binding::bind(sandbox, &reference, &settings)
 }
 
+/// The first rung is the policy that is named.
+fn check<R: Role>(bound: &Bound<R>, settings: &Map<String, Value>, place: &str) -> Result<()> {
+    let document = &document(settings);
+    let settings = Settings { document, place };
+    bound
+        .rungs
+        .first()
+        .map_or(Ok(()), |policy| policy.check(&settings))
+}
+
 fn document(settings: &Map<String, Value>) -> String {
     Value::Object(settings.clone()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use trimtab_sandbox::SandboxConfig;
+
+    use super::*;
+    use crate::run::config::Sources;
+
+    fn config(yaml: &str) -> Config {
+        let yaml = format!("prometheus: {{url: http://p}}\n{yaml}");
+        Config::load(&Sources {
+            file: Some(("config.yaml", &yaml)),
+            ..Sources::default()
+        })
+        .unwrap()
+    }
+
+    fn problem(policies: &Policies, yaml: &str) -> Option<String> {
+        let checked = policies.check(&config(yaml));
+        checked.err().map(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn settings_that_a_policy_does_not_take_are_refused_wherever_they_stand() {
+        let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+        let policies = Policies::load(&sandbox, &config("").policies, &Live::default()).unwrap();
+        let problem = |yaml: &str| problem(&policies, yaml);
+        for role in ["analyzer", "optimizer"] {
+            let told = problem(&format!("policies: {{{role}: {{settings: {{nope: 1}}}}}}"));
+            let told = told.unwrap_or_default();
+            let place = format!("policies.{role}.settings.nope");
+            assert!(
+                told.contains(&place) && told.contains("not known"),
+                "{told}"
+            );
+        }
+        let pools = "pools: [{pool: a}, {pool: b, analyzerSettings: {headroom: lots}}]";
+        let told = problem(pools).unwrap_or_default();
+        assert!(
+            told.contains("pools[1].analyzerSettings.headroom"),
+            "{told}"
+        );
+        let taken = "pools: [{pool: b, analyzerSettings: {headroom: 0.2}}]";
+        assert_eq!(problem(taken), None);
+        let both = format!("policies: {{analyzer: {{settings: {{headroom: 0.3}}}}}}\n{taken}");
+        assert_eq!(problem(&both), None);
+    }
 }

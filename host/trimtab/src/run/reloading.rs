@@ -27,6 +27,8 @@ pub(super) struct Reloading<'a> {
     asked: Stopwatch,
     /// What the file and WVA's ConfigMaps said when they were last taken over.
     looked_at: Option<(Option<String>, Vec<Setting>)>,
+    /// Why WVA's ConfigMaps could not be read last: told once.
+    unread: Option<String>,
     /// The last complaint about the file: told once.
     complaint: Option<String>,
     /// Keys that wait for a restart: told once.
@@ -44,6 +46,7 @@ impl<'a> Reloading<'a> {
             translation: Translation::default(),
             asked: Stopwatch::start(),
             looked_at: None,
+            unread: None,
             complaint: None,
             waiting: Vec::new(),
         }
@@ -82,7 +85,8 @@ impl<'a> Reloading<'a> {
         if self.looked_at.as_ref() == Some(&now) {
             return;
         }
-        match load(self.arguments, now.0.as_deref(), &now.1) {
+        let config = load(self.arguments, now.0.as_deref(), &now.1);
+        match config.and_then(|config| cycle.policies.check(&config).map(|()| config)) {
             Ok(config) => {
                 self.complaint = None;
                 self.looked_at = Some(now);
@@ -133,7 +137,15 @@ impl<'a> Reloading<'a> {
                 self.translation = translation;
             }
             Err(error) => {
-                tracing::debug!(%error, "WVA's ConfigMaps cannot be read; what they said stands");
+                let unread = format!("{error:#}");
+                if self.unread.as_ref() != Some(&unread) {
+                    tracing::warn!(
+                        unread,
+                        "WVA's ConfigMaps cannot be read, what they said stands; who moves over \
+                         grants `list` of configmaps in all namespaces"
+                    );
+                }
+                self.unread = Some(unread);
             }
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct ConfigMaps {
     pub(crate) global: NamespaceMaps,
     /// Those of other namespaces, by its name.
     pub(crate) local: BTreeMap<String, NamespaceMaps>,
+    /// Those that do not count, with their namespaces, and why.
+    pub(crate) left_out: Vec<(Map, String, String)>,
 }
 
 /// What WVA's ConfigMaps say.
@@ -85,6 +87,15 @@ impl ConfigMaps {
     pub(crate) fn translate(&self, built_in: bool) -> Translation {
         let mut out = Translation::default();
         process::read(&self.process, &mut out);
+        for (map, namespace, why) in &self.left_out {
+            out.report.push(Line {
+                map: *map,
+                namespace: Some(namespace.clone()),
+                entry: String::new(),
+                key: None,
+                verdict: Verdict::ignored(why.clone()),
+            });
+        }
         let entries = self.entries(&mut out.report);
         let ranks = priority::Ranks::of(&entries);
         out.pools.extend(ranks.default_entry());

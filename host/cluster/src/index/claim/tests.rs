@@ -150,8 +150,9 @@ fn an_operator_takes_only_the_claims_of_its_instance() {
     let mut objects = deployed("a/d", 1);
     objects.extend(deployed("a/e", 1));
     objects.push(variant("a/mine", "d").labelled(CONTROLLER_INSTANCE, "east"));
-    objects.push(variant("a/other", "d").labelled(CONTROLLER_INSTANCE, "west"));
-    objects.push(variant("a/nobodys", "e"));
+    objects.push(variant("a/other", "e").labelled(CONTROLLER_INSTANCE, "west"));
+    objects.extend(deployed("a/f", 1));
+    objects.push(variant("a/nobodys", "f"));
     let instance = |name: &str| Config {
         controller_instance: Some(name.to_owned()),
         ..Config::default()

@@ -31,11 +31,11 @@ fn unknown_fields_are_refused() {
 fn urls_that_cannot_be_asked_are_refused() {
     for url in ["", "prometheus:9090", "ftp://prometheus", "http://"] {
         let said = refused(|config| config.url = url.to_owned());
-        assert!(said.starts_with("`url`"), "{said}");
+        assert!(said.starts_with("`prometheus.url`"), "{said}");
     }
     let said = refused(|config| config.url = "http://user:secret@prometheus".to_owned());
     assert!(
-        said.contains("`url` holds a name or a password") && !said.contains("secret"),
+        said.contains("`prometheus.url` holds a name or a password") && !said.contains("secret"),
         "{said}"
     );
 }
@@ -43,13 +43,13 @@ fn urls_that_cannot_be_asked_are_refused() {
 #[test]
 fn numbers_that_are_no_limits_are_refused() {
     let said = refused(|config| config.query_timeout_seconds = f64::NAN);
-    assert!(said.contains("`query-timeout-seconds`"), "{said}");
+    assert!(said.contains("`prometheus.timeoutSeconds`"), "{said}");
     let said = refused(|config| config.deadline_seconds = -1.0);
-    assert!(said.contains("`deadline-seconds`"), "{said}");
+    assert!(said.contains("`tickTimeoutSeconds`"), "{said}");
     let said = refused(|config| config.concurrency = 0);
     assert!(said.contains("`concurrency` must be at least 1"), "{said}");
     let said = refused(|config| config.windows.short_seconds = 0);
-    assert!(said.contains("`windows.short-seconds`"), "{said}");
+    assert!(said.contains("`prometheus.windowSeconds`"), "{said}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_certificate_without_its_key_is_refused() {
 fn files_that_cannot_be_used_are_named() {
     let said = refused(|config| config.ca_file = Some("/nowhere/ca.pem".into()));
     assert!(
-        said.contains("`ca-file`") && said.contains("/nowhere/ca.pem"),
+        said.contains("`prometheus.caFile`") && said.contains("/nowhere/ca.pem"),
         "{said}"
     );
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn files_that_cannot_be_used_are_named() {
         config.client_certificate_file = Some(path.clone());
         config.client_key_file = Some(path.clone());
     });
-    assert!(said.contains("`client-certificate-file`"), "{said}");
+    assert!(said.contains("`prometheus.clientCertFile`"), "{said}");
 }
 
 #[test]

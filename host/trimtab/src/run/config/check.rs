@@ -155,7 +155,12 @@ impl Config {
             found.add("nodeSelector", message(&error.to_string()));
         }
         let lease = &self.leader_election;
-        found.name("leaderElection.leaseName", &self.lease_name());
+        // It is named after the instance where it is given no name of its own.
+        let named = match (&lease.lease_name, &self.controller_instance) {
+            (None, Some(_)) => "controllerInstance",
+            _ => "leaderElection.leaseName",
+        };
+        found.name(named, &self.lease_name());
         if let Some(namespace) = &lease.namespace {
             found.label("leaderElection.namespace", namespace);
         }

@@ -285,7 +285,7 @@ fn operators_of_different_instances_have_a_lease_each() {
     assert_eq!(name(&[instance, given]), "other");
     let error = environment(&[("CONTROLLER_INSTANCE", "Blue_1")]).unwrap_err();
     assert!(
-        format!("{error:#}").contains("leaderElection.leaseName"),
+        format!("{error:#}").contains("controllerInstance (set by CONTROLLER_INSTANCE)"),
         "{error:#}"
     );
 }
