@@ -191,13 +191,9 @@ impl Index {
             return Err((Why::Invalid, message.clone()));
         }
         let others = self.claimants.get(key).into_iter().flatten();
+        // Another instance's counts too: both would be told to the same workload.
         let others: Vec<String> = others
-            .filter(|other| *other != claimant)
-            .filter(|other| {
-                let claim = self.claims.get(other);
-                // Another instance's counts too: both would be told to the same workload.
-                claim.is_some_and(|_| !self.is_excluded(other))
-            })
+            .filter(|other| *other != claimant && !self.is_excluded(other))
             .map(ToString::to_string)
             .collect();
         if !others.is_empty() {
