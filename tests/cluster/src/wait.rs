@@ -43,6 +43,8 @@ mod tests {
 
     use super::*;
 
+    const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn what_comes_to_be_before_the_deadline_is_given() {
         let mut looks = 0;
@@ -51,14 +53,14 @@ mod tests {
             ensure!(looks > 3, "{looks} looks");
             Ok(looks)
         };
-        let given = wait_until("four looks", DEADLINE, look).await;
+        let given = wait_until("four looks", HALF_A_MINUTE, look).await;
         assert_eq!(given.unwrap(), 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_reason_is_in_the_error() {
         let look = async || -> anyhow::Result<()> { anyhow::bail!("2 of 3 ready") };
-        let error = wait_until("three replicas", DEADLINE, look).await;
+        let error = wait_until("three replicas", HALF_A_MINUTE, look).await;
         let error = format!("{:#}", error.unwrap_err());
         assert_eq!(error, "not within 30s: three replicas: 2 of 3 ready");
     }
@@ -66,7 +68,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_that_hangs_ends_with_the_deadline() {
         let look = async || std::future::pending::<anyhow::Result<()>>().await;
-        let error = wait_until("anything", DEADLINE, look).await;
+        let error = wait_until("anything", HALF_A_MINUTE, look).await;
         let error = format!("{:#}", error.unwrap_err());
         assert_eq!(error, "not within 30s: anything: the last look did not end");
     }
