@@ -13,6 +13,10 @@ use kube::{Client, Error};
 use trimtab_core::memory::Memory;
 
 use self::part::{Damage, Part};
+use crate::refusal::explained;
+
+/// What whoever keeps state must be granted, in its own namespace.
+pub const RIGHTS: &str = "`list`, `create`, `update` and `delete` of configmaps";
 
 /// Marks ConfigMaps that hold state, with the name of the operator's Lease as its value.
 const LABEL: &str = "trimtab.dev/state";
@@ -55,7 +59,7 @@ pub enum SaveError {
     /// Another process wrote meanwhile: it leads, or thinks so.
     #[error("ConfigMap `{0}` was changed by another process: a new leader has taken over")]
     Fenced(String),
-    #[error("ConfigMap `{name}`: {source}")]
+    #[error("ConfigMap `{name}`: {}", explained(.source, RIGHTS))]
     Api { name: String, source: Box<Error> },
     #[error("ConfigMap `{name}`: state of {bytes} bytes is too large for one; it is not kept")]
     TooLarge { name: String, bytes: usize },

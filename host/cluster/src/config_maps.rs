@@ -1,6 +1,6 @@
 //! ConfigMaps by name, wherever in the cluster they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams};
@@ -14,15 +14,29 @@ pub struct Found {
     pub data: BTreeMap<String, String>,
 }
 
-/// All of one name, in the order of their namespaces.
+/// What whoever reads them must be granted; only `get`, where the namespaces are given.
+pub const RIGHTS: &str = "`get` and `list` of configmaps";
+
+/// All of one name, in the order of their namespaces; where no namespaces are given, in all.
 ///
 /// # Errors
 /// The API server did not answer, or refused.
-pub async fn named(client: &Client, name: &str) -> Result<Vec<Found>, Error> {
-    let api: Api<ConfigMap> = Api::all(client.clone());
-    let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-    let list = api.list(&parameters).await?;
-    let found = list.into_iter().map(|object| Found {
+pub async fn named(
+    client: &Client,
+    name: &str,
+    namespaces: &BTreeSet<String>,
+) -> Result<Vec<Found>, Error> {
+    let mut objects = Vec::new();
+    if namespaces.is_empty() {
+        let api: Api<ConfigMap> = Api::all(client.clone());
+        let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+        objects.extend(api.list(&parameters).await?);
+    }
+    for namespace in namespaces {
+        let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+        objects.extend(api.get_opt(name).await?);
+    }
+    let found = objects.into_iter().map(|object| Found {
         namespace: object.metadata.namespace.unwrap_or_default(),
         labels: object.metadata.labels.unwrap_or_default(),
         data: object.data.unwrap_or_default(),

@@ -10,6 +10,7 @@ use trimtab_contract::Capacity;
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 
 use crate::index::claim::Claimant;
+use crate::refusal::explained;
 use crate::view::{PoolView, Refused, Why};
 
 /// Longest note that the API takes, in bytes.
@@ -18,6 +19,9 @@ const NOTE_BYTES: usize = 1024;
 const MOST_AT_ONCE: usize = 50;
 /// Events that wait for an API server which does not answer.
 const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
+
+/// What whoever tells must be granted.
+const RIGHTS: &str = "`create` and `patch` of events.events.k8s.io";
 
 /// A supply may fall short of its floor by as much as sums are inexact.
 const ROUNDING: f64 = 1.0 - 1e-6;
@@ -196,10 +200,12 @@ impl Speaker {
             match publish(&self.recorder, told).await {
                 Ok(()) => {}
                 Err(error @ Error::Api(_)) => {
-                    tracing::warn!(%claimant, reason, %error, "event not written");
+                    let error = explained(&error, RIGHTS);
+                    tracing::warn!(%claimant, reason, error, "event not written");
                 }
                 Err(error) => {
-                    tracing::warn!(%claimant, reason, %error, "event not written yet");
+                    let error = explained(&error, RIGHTS);
+                    tracing::warn!(%claimant, reason, error, "event not written yet");
                     return;
                 }
             }

@@ -11,6 +11,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,7 @@ pub(crate) struct Index {
     pub(crate) targets: BTreeMap<TargetKey, Target>,
     /// Why kinds that claims name cannot be scaled, by group and kind.
     pub(crate) unusable: BTreeMap<(String, String), Unusable>,
-    /// How often anything changed.
+    /// How often anything changed: a view of an earlier revision is none of now.
     pub(crate) revision: u64,
     /// ReplicaSets and StatefulSets between pods and targets.
     owners: BTreeMap<TargetKey, Owner>,
@@ -114,7 +115,7 @@ impl Index {
         self.drop_claim(&claimant);
         let namespace = claimant.namespace.clone();
         if let Some(claim) = claim {
-            self.changed(true);
+            self.revision += 1;
             self.watch(&namespace);
             let claimants = self.claimants.entry(claim.target.clone()).or_default();
             claimants.insert(claimant.clone());
@@ -137,7 +138,7 @@ impl Index {
         let Some(claim) = self.claims.remove(claimant) else {
             return;
         };
-        self.changed(true);
+        self.revision += 1;
         if let Some(claimants) = self.claimants.get_mut(&claim.target) {
             claimants.remove(claimant);
             if claimants.is_empty() {
@@ -155,13 +156,11 @@ impl Index {
             name,
         };
         self.own(target.clone(), &object.metadata);
-        let changed = put(&mut self.targets, target, Target::of(object));
-        self.changed(changed);
+        self.revision += put(&mut self.targets, target, Target::of(object));
     }
 
     pub(crate) fn delete_workload(&mut self, target: &TargetKey) {
-        let gone = self.targets.remove(target).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.targets, target);
         self.disown(target);
         self.starts.remove(target);
     }
@@ -170,16 +169,14 @@ impl Index {
     pub(crate) fn own(&mut self, owned: TargetKey, metadata: &ObjectMeta) {
         match Owner::of(metadata) {
             Some(owner) => {
-                let changed = put(&mut self.owners, owned, owner);
-                self.changed(changed);
+                self.revision += put(&mut self.owners, owned, owner);
             }
             None => self.disown(&owned),
         }
     }
 
     pub(crate) fn disown(&mut self, owned: &TargetKey) {
-        let gone = self.owners.remove(owned).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.owners, owned);
     }
 
     pub(crate) fn apply_pod(&mut self, object: PodObject) {
@@ -190,26 +187,22 @@ impl Index {
             self.delete_pod(&(namespace, name));
             return;
         }
-        let changed = put(self.pods.entry(namespace).or_default(), name, pod);
-        self.changed(changed);
+        self.revision += put(self.pods.entry(namespace).or_default(), name, pod);
     }
 
     pub(crate) fn delete_pod(&mut self, (namespace, name): &Key) {
         if let Some(pods) = self.pods.get_mut(namespace) {
-            let gone = pods.remove(name).is_some();
+            self.revision += take(pods, name);
             if pods.is_empty() {
                 self.pods.remove(namespace);
             }
-            self.changed(gone);
         }
     }
 
     /// The last owner on a pod's way up that can be scaled; a LeaderWorkerSet's pods name it
     /// themselves, since a worker's way leads over its leader.
     pub(crate) fn target_of(&self, namespace: &str, pod: &Pod) -> Option<TargetKey> {
-        /// Pod, ReplicaSet, Deployment: and whatever wraps a Deployment.
-        const STEPS: usize = 4;
-        let mut at = match pod.group() {
+        let start = match pod.group() {
             Some(group) => TargetKey {
                 namespace: namespace.to_owned(),
                 group: "leaderworkerset.x-k8s.io".to_owned(),
@@ -219,35 +212,38 @@ impl Index {
             None => pod.owner.as_ref()?.key(namespace),
         };
         let mut found = None;
-        for _ in 0..STEPS {
+        for at in self.and_owners(start) {
             if self.targets.contains_key(&at) {
-                found = Some(at.clone());
-                if self.claimants.contains_key(&at) {
+                let claimed = self.claimants.contains_key(&at);
+                found = Some(at);
+                if claimed {
                     break;
                 }
             }
-            let Some(owner) = self.owners.get(&at) else {
-                break;
-            };
-            at = owner.key(namespace);
         }
         found
+    }
+
+    /// A step on the way up, and those above it.
+    pub(crate) fn and_owners(&self, from: TargetKey) -> impl Iterator<Item = TargetKey> {
+        /// ReplicaSet, Deployment, and whatever wraps a Deployment.
+        const STEPS: usize = 4;
+        let next = |of: &TargetKey| Some(self.owners.get(of)?.key(&of.namespace));
+        std::iter::successors(Some(from), next).take(STEPS)
     }
 
     pub(crate) fn apply_node(&mut self, object: NodeObject) {
         let name = object.metadata.name.clone().unwrap_or_default();
         let node = Node::of(object);
         if self.config.node_selector.matches(&node.labels) {
-            let changed = put(&mut self.nodes, name, node);
-            self.changed(changed);
+            self.revision += put(&mut self.nodes, name, node);
         } else {
             self.delete_node(&name);
         }
     }
 
     pub(crate) fn delete_node(&mut self, name: &str) {
-        let gone = self.nodes.remove(name).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.nodes, name);
     }
 
     pub(crate) fn apply_pool(&mut self, version: PoolVersion, object: InferencePool) {
@@ -256,41 +252,35 @@ impl Index {
             return self.delete_pool(version, &key);
         }
         self.watch(&key.0.clone());
-        let changed = put(&mut self.pools, (key, version), object.spec);
-        self.changed(changed);
+        self.revision += put(&mut self.pools, (key, version), object.spec);
     }
 
     pub(crate) fn delete_pool(&mut self, version: PoolVersion, key: &Key) {
-        let gone = self.pools.remove(&(key.clone(), version)).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.pools, &(key.clone(), version));
         self.unwatch(&key.0);
     }
 
     pub(crate) fn apply_service(&mut self, object: Service) {
         let key = key(&object.metadata);
-        let changed = put(&mut self.services, key, object.spec.selector);
-        self.changed(changed);
+        self.revision += put(&mut self.services, key, object.spec.selector);
     }
 
     pub(crate) fn delete_service(&mut self, key: &Key) {
-        let gone = self.services.remove(key).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.services, key);
     }
 
     pub(crate) fn apply_slice(&mut self, object: ResourceSlice) {
         let name = object.metadata.name.clone().unwrap_or_default();
         match Slice::of(object) {
             Some(slice) => {
-                let changed = put(&mut self.slices, name, slice);
-                self.changed(changed);
+                self.revision += put(&mut self.slices, name, slice);
             }
             None => self.delete_slice(&name),
         }
     }
 
     pub(crate) fn delete_slice(&mut self, name: &str) {
-        let gone = self.slices.remove(name).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.slices, name);
     }
 
     pub(crate) fn apply_device_claim(&mut self, object: ResourceClaim) {
@@ -299,25 +289,21 @@ impl Index {
         if held.is_empty() {
             self.delete_device_claim(&key);
         } else {
-            let changed = put(&mut self.held, key, held);
-            self.changed(changed);
+            self.revision += put(&mut self.held, key, held);
         }
     }
 
     pub(crate) fn delete_device_claim(&mut self, key: &Key) {
-        let gone = self.held.remove(key).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.held, key);
     }
 
     pub(crate) fn apply_claim_template(&mut self, object: &ResourceClaimTemplate) {
         let (key, asked) = (key(&object.metadata), device::asked(object));
-        let changed = put(&mut self.claim_templates, key, asked);
-        self.changed(changed);
+        self.revision += put(&mut self.claim_templates, key, asked);
     }
 
     pub(crate) fn delete_claim_template(&mut self, key: &Key) {
-        let gone = self.claim_templates.remove(key).is_some();
-        self.changed(gone);
+        self.revision += take(&mut self.claim_templates, key);
     }
 
     pub(crate) fn apply_namespace(&mut self, metadata: &ObjectMeta) {
@@ -327,37 +313,29 @@ impl Index {
             value.is_some_and(|value| value == "true")
         };
         if says(&metadata.annotations) || says(&metadata.labels) {
-            let changed = self.excluded.insert(name);
-            self.changed(changed);
+            self.revision += u64::from(self.excluded.insert(name));
         } else {
             self.delete_namespace(&name);
         }
     }
 
     pub(crate) fn delete_namespace(&mut self, name: &str) {
-        let gone = self.excluded.remove(name);
-        self.changed(gone);
+        self.revision += u64::from(self.excluded.remove(name));
     }
 
     /// Why objects of a kind cannot be scaled, where they cannot.
     pub(crate) fn apply_kind(&mut self, group: &str, kind: &str, unusable: Option<Unusable>) {
         let kind = (group.to_owned(), kind.to_owned());
-        let changed = match unusable {
+        self.revision += match unusable {
             Some(why) => put(&mut self.unusable, kind, why),
-            None => self.unusable.remove(&kind).is_some(),
+            None => take(&mut self.unusable, &kind),
         };
-        self.changed(changed);
-    }
-
-    /// Something is not as it was, perhaps: then a view of before is none of now.
-    fn changed(&mut self, changed: bool) {
-        self.revision += u64::from(changed);
     }
 
     /// From now on the pods of this namespace are kept.
     fn watch(&mut self, namespace: &str) {
         if self.watched.insert(namespace.to_owned()) {
-            self.changed(true);
+            self.revision += 1;
             self.unlisted.insert(namespace.to_owned());
         }
     }
@@ -373,7 +351,7 @@ impl Index {
         if asking.any(|of| of == namespace) || pools.any(|of| of == namespace) {
             return;
         }
-        self.changed(true);
+        self.revision += 1;
         self.watched.remove(namespace);
         self.unlisted.remove(namespace);
         if let Some(pods) = self.pods.get_mut(namespace) {
@@ -390,14 +368,19 @@ impl Index {
     }
 }
 
-/// Whether that is another value than before.
-fn put<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: V) -> bool {
+/// How many things are not as they were.
+fn put<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: V) -> u64 {
     match map.entry(key) {
-        Entry::Occupied(there) if *there.get() == value => return false,
+        Entry::Occupied(there) if *there.get() == value => return 0,
         Entry::Occupied(mut there) => drop(there.insert(value)),
         Entry::Vacant(place) => drop(place.insert(value)),
     }
-    true
+    1
+}
+
+/// The same for what goes.
+fn take<K: Ord + Borrow<Q>, Q: Ord + ?Sized, V>(map: &mut BTreeMap<K, V>, key: &Q) -> u64 {
+    u64::from(map.remove(key).is_some())
 }
 
 /// Namespace and name of an object; the namespace is empty where there is none.

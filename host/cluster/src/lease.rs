@@ -77,6 +77,15 @@ impl Elector {
         }
     }
 
+    /// Namespace and name.
+    #[must_use]
+    pub fn lease(&self) -> String {
+        let LeaseConfig {
+            namespace, name, ..
+        } = &self.candidacy.config;
+        format!("{namespace}/{name}")
+    }
+
     /// Whether this process leads at this instant: its last renewal is recent enough.
     #[must_use]
     pub fn standing(&self, now_ms: u64) -> Standing {

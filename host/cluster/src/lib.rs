@@ -12,6 +12,7 @@ mod index;
 mod inventory;
 pub mod lease;
 mod objects;
+pub mod refusal;
 pub mod requests;
 pub mod status;
 pub mod view;

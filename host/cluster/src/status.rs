@@ -17,6 +17,7 @@ use trimtab_core::fleet::MetricsState;
 use self::patch::document;
 use crate::index::claim::{Claimant, Way};
 use crate::objects::variant::VariantStatus;
+use crate::refusal::explained;
 use crate::view::{PoolView, Refused, VariantView, Why};
 
 /// Server-side apply keeps what others manage; ours is under this name.
@@ -304,7 +305,10 @@ impl Writer {
                 }
                 // It was deleted meanwhile.
                 Err(Error::Api(status)) if status.code == 404 => {}
-                Err(error) => report.failed.push(format!("{}: {error}", wanted.claimant)),
+                Err(error) => {
+                    let error = explained(&error, "`patch` of variantautoscalings/status");
+                    report.failed.push(format!("{}: {error}", wanted.claimant));
+                }
             }
         }
         report

@@ -3,6 +3,7 @@
 
 mod grouping;
 mod replicas;
+mod rivals;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use trimtab_core::snapshot::PoolRules;
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
+use self::rivals::Rivals;
 use crate::accelerator::Accelerators;
 use crate::index::Index;
 use crate::index::claim::{self, Claim, Claimant, TargetKey};
@@ -151,13 +153,14 @@ impl Index {
 
     /// Claims of this operator, each with its target; and those that have none, or not alone.
     fn claimed(&self) -> (Vec<Claimed<'_>>, Vec<Refused>) {
+        let rivals = Rivals::new(self);
         let mut claimed = Vec::new();
         let mut refused = Vec::new();
         for (claimant, claim) in &self.claims {
             if !self.is_ours(claimant, claim) {
                 continue;
             }
-            match self.resolve(claimant, claim) {
+            match self.resolve(claimant, claim, &rivals) {
                 Ok(found) => claimed.push(found),
                 Err((why, message)) => refused.push(Refused::new(claimant, claim, why, message)),
             }
@@ -181,6 +184,7 @@ impl Index {
         &'a self,
         claimant: &'a Claimant,
         claim: &'a Claim,
+        rivals: &Rivals<'_>,
     ) -> Result<Claimed<'a>, (Why, String)> {
         let key = &claim.target;
         if key.name.is_empty() {
@@ -190,18 +194,8 @@ impl Index {
         if let Some(message) = &claim.unreadable {
             return Err((Why::Invalid, message.clone()));
         }
-        let others = self.claimants.get(key).into_iter().flatten();
-        // Another instance's counts too: both would be told to the same workload.
-        let others: Vec<String> = others
-            .filter(|other| *other != claimant && !self.is_excluded(other))
-            .map(ToString::to_string)
-            .collect();
-        if !others.is_empty() {
-            let others = others.join(" and ");
-            return Err((
-                Why::Conflict,
-                format!("{key} is claimed by {others} too: keep one of them"),
-            ));
+        if let Some(message) = rivals.of(claimant, key) {
+            return Err((Why::Conflict, message));
         }
         let mut unusable = self.unusable.iter();
         if let Some((_, why)) = unusable.find(|((group, kind), _)| key.is_of(group, kind)) {

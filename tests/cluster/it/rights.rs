@@ -2,16 +2,16 @@
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use trimtab_cluster_tests::control_plane::Options;
 use trimtab_cluster_tests::fixtures::crds::Crd;
 use trimtab_cluster_tests::wait::{DEADLINE, wait_until};
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
 
-use crate::decisions::{claim, grown, install_own, operate_with, with_chat};
+use crate::decisions::{claim, grown, install_own, operate_everywhere, operate_with, with_chat};
 use crate::scenario::Chat;
 
 const DOCUMENTED: &str = include_str!("../../../host/cluster/README.md");
@@ -23,42 +23,93 @@ const OPTIONAL: [&str; 3] = [
     "inference.networking.x-k8s.io",
 ];
 
+/// Of rules with these no namespace can have its own.
+const NOT_IN_NAMESPACES: [&str; 4] = [
+    "namespaces",
+    "nodes",
+    "resourceslices",
+    "customresourcedefinitions",
+];
+
 fn documented() -> anyhow::Result<ClusterRole> {
     let (_, rest) = DOCUMENTED.split_once("```yaml\n").context("no YAML")?;
     let (yaml, _) = rest.split_once("```").context("no end of the YAML")?;
     Ok(serde_saphyr::from_str(yaml)?)
 }
 
-/// An operator of a user with this role alone.
-async fn operate_as(
-    plane: &ControlPlane,
-    namespace: &Namespace,
-    chat: &Chat,
-    mut role: ClusterRole,
-) -> anyhow::Result<Operator> {
-    let user = format!("operator-of-{}", namespace.name());
-    let client = plane.client().await?;
-    role.metadata.name = Some(user.clone());
-    let roles: Api<ClusterRole> = Api::all(client.clone());
-    roles.create(&PostParams::default(), &role).await?;
-    let binding: ClusterRoleBinding = serde_json::from_value(json!({
-        "metadata": {"name": user},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    }))?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(client);
-    bindings.create(&PostParams::default(), &binding).await?;
-    let kubeconfig = plane.kubeconfig_of(&user, &[])?;
-    let kubeconfig = kubeconfig.to_str().context("a path that is no text")?;
-    let flags = ["--listen-metrics=0"];
-    operate_with(
-        plane,
-        namespace,
-        chat,
-        &flags,
-        &[("KUBECONFIG", kubeconfig)],
-    )
-    .await
+/// Whom an operator runs as.
+struct User<'a> {
+    plane: &'a ControlPlane,
+    namespace: &'a Namespace,
+    name: String,
+}
+
+impl<'a> User<'a> {
+    fn of(plane: &'a ControlPlane, namespace: &'a Namespace) -> Self {
+        let name = format!("operator-of-{}", namespace.name());
+        Self {
+            plane,
+            namespace,
+            name,
+        }
+    }
+
+    /// The binding of a role to this user.
+    fn bound(&self, kind: &str) -> Value {
+        let name = &self.name;
+        json!({
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+        })
+    }
+
+    async fn grant(&self, mut role: ClusterRole) -> anyhow::Result<()> {
+        let client = self.plane.client().await?;
+        role.metadata.name = Some(self.name.clone());
+        let roles: Api<ClusterRole> = Api::all(client.clone());
+        roles.create(&PostParams::default(), &role).await?;
+        let binding: ClusterRoleBinding = serde_json::from_value(self.bound("ClusterRole"))?;
+        let bindings: Api<ClusterRoleBinding> = Api::all(client);
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
+    async fn grant_in_namespace(&self, rules: Vec<PolicyRule>) -> anyhow::Result<()> {
+        let mut role = Role {
+            rules: Some(rules),
+            ..Role::default()
+        };
+        role.metadata.name = Some(self.name.clone());
+        let roles: Api<Role> = self.namespace.api();
+        roles.create(&PostParams::default(), &role).await?;
+        let binding: RoleBinding = serde_json::from_value(self.bound("Role"))?;
+        let bindings: Api<RoleBinding> = self.namespace.api();
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
+    fn kubeconfig(&self) -> anyhow::Result<String> {
+        let kubeconfig = self.plane.kubeconfig_of(&self.name, &[])?;
+        let kubeconfig = kubeconfig.to_str().context("a path that is no text")?;
+        Ok(kubeconfig.to_owned())
+    }
+
+    /// An operator for this namespace.
+    async fn operate(&self, chat: &Chat) -> anyhow::Result<Operator> {
+        let flags = ["--listen-metrics=0"];
+        let kubeconfig = self.kubeconfig()?;
+        let environment = [("KUBECONFIG", kubeconfig.as_str())];
+        operate_with(self.plane, self.namespace, chat, &flags, &environment).await
+    }
+
+    /// One for all namespaces.
+    async fn operate_everywhere(&self, chat: &Chat) -> anyhow::Result<Operator> {
+        let flags = ["--listen-metrics=0"];
+        let kubeconfig = self.kubeconfig()?;
+        let environment = [("KUBECONFIG", kubeconfig.as_str())];
+        operate_everywhere(self.plane, self.namespace, chat, &flags, &environment).await
+    }
 }
 
 /// It decides, remembers and tells, and is refused nothing.
@@ -94,9 +145,29 @@ async fn works(namespace: &Namespace, chat: &Chat, operator: &Operator) -> anyho
 }
 
 #[tokio::test]
-async fn the_documented_rights_are_enough() -> anyhow::Result<()> {
+async fn roles_in_the_namespaces_that_are_named_are_enough() -> anyhow::Result<()> {
     with_chat(async |plane, namespace, chat| {
-        let operator = operate_as(plane, namespace, chat, documented()?).await?;
+        let mut role = documented()?;
+        let rules = role.rules.take().unwrap_or_default();
+        let everywhere = |rule: &PolicyRule| {
+            let mut resources = rule.resources.iter().flatten();
+            resources.any(|of| NOT_IN_NAMESPACES.contains(&of.as_str()))
+        };
+        let (everywhere, own) = rules.into_iter().partition(everywhere);
+        role.rules = Some(everywhere);
+        let user = User::of(plane, namespace);
+        user.grant(role).await?;
+        user.grant_in_namespace(own).await?;
+        namespace
+            .apply_json(json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "wva-saturation-scaling-config"},
+                "data": {"default": "kvCacheThreshold: 0.7"},
+            }))
+            .await?;
+        let operator = user.operate(chat).await?;
+        operator.wait_for_log("kvCacheThreshold").await?;
         works(namespace, chat, &operator).await
     })
     .await
@@ -121,7 +192,9 @@ async fn kinds_that_are_not_installed_need_no_rights() -> anyhow::Result<()> {
                 .filter(|group| OPTIONAL.contains(&group.as_str()))
                 .for_each(|group| *group = "nothing.example.com".to_owned());
         }
-        let operator = operate_as(&plane, namespace, &chat, role).await?;
+        let user = User::of(&plane, namespace);
+        user.grant(role).await?;
+        let operator = user.operate_everywhere(&chat).await?;
         works(namespace, &chat, &operator).await
     })
     .await
@@ -137,7 +210,9 @@ async fn a_right_that_is_missing_is_named_until_it_is_granted() -> anyhow::Resul
                 rule.verbs = vec!["get".to_owned()];
             }
         }
-        let operator = operate_as(plane, namespace, chat, role).await?;
+        let user = User::of(plane, namespace);
+        user.grant(role).await?;
+        let operator = user.operate(chat).await?;
         operator
             .wait_for_log("grant `list` and `watch` of it")
             .await?;
@@ -149,15 +224,14 @@ async fn a_right_that_is_missing_is_named_until_it_is_granted() -> anyhow::Resul
         );
         let client = plane.client().await?;
         let roles: Api<ClusterRole> = Api::all(client);
-        let name = format!("operator-of-{}", namespace.name());
         let mut granted = documented()?;
-        granted.metadata.name = Some(name.clone());
-        granted.metadata.resource_version = roles.get(&name).await?.resource_version();
+        granted.metadata.name = Some(user.name.clone());
+        granted.metadata.resource_version = roles.get(&user.name).await?.resource_version();
         roles
-            .replace(&name, &PostParams::default(), &granted)
+            .replace(&user.name, &PostParams::default(), &granted)
             .await?;
         operator.wait_for_log("the cluster is known").await?;
-        roles.delete(&name, &DeleteParams::default()).await?;
+        roles.delete(&user.name, &DeleteParams::default()).await?;
         Ok(())
     })
     .await

@@ -103,20 +103,30 @@ fn without_namesakes<'a>(
     claimed: Vec<Claimed<'a>>,
     refused: &mut Vec<Refused>,
 ) -> Vec<Claimed<'a>> {
-    let key = |member: &Claimed<'_>| (member.claimant.namespace.clone(), member.name.clone());
-    let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
-    for member in &claimed {
-        *counts.entry(key(member)).or_default() += 1;
+    let mut by_name: BTreeMap<(&str, String), Vec<Claimed<'a>>> = BTreeMap::new();
+    for member in claimed {
+        let name = (member.claimant.namespace.as_str(), member.name.clone());
+        by_name.entry(name).or_default().push(member);
     }
-    let (single, double): (Vec<_>, Vec<_>) = claimed
-        .into_iter()
-        .partition(|member| counts.get(&key(member)) == Some(&1));
-    refused.extend(double.into_iter().map(|member| {
-        let name = &member.name;
-        let message =
-            format!("another object makes a variant `{name}` in this namespace too: rename one");
-        Refused::new(member.claimant, member.claim, Why::Conflict, message)
-    }));
+    let mut single = Vec::new();
+    for ((_, name), mut members) in by_name {
+        if members.len() == 1 {
+            single.append(&mut members);
+        }
+        for member in &members {
+            let others = members.iter().map(|other| other.claimant);
+            let others = others.filter(|other| *other != member.claimant);
+            let others: Vec<String> = others.map(ToString::to_string).collect();
+            let others = others.join(" and ");
+            let message = format!("{others} makes a variant `{name}` too: rename one");
+            refused.push(Refused::new(
+                member.claimant,
+                member.claim,
+                Why::Conflict,
+                message,
+            ));
+        }
+    }
     single
 }
 

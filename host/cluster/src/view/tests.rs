@@ -66,7 +66,46 @@ fn two_variants_of_one_name_refuse_both() {
     let seen = view_of(&objects);
     assert_eq!(seen.pools, []);
     assert_eq!(seen.refusal("d").why, Why::Conflict);
-    assert!(seen.refusal("h").message.contains("variant `d`"));
+    assert_eq!(
+        seen.refusal("h").message,
+        "VariantAutoscaling a/d makes a variant `d` too: rename one"
+    );
+    assert!(
+        seen.refusal("d")
+            .message
+            .starts_with("HorizontalPodAutoscaler a/h makes")
+    );
+}
+
+#[test]
+fn a_claim_on_what_wraps_a_claimed_target_refuses_both() {
+    let wrapped = deployment("a/d", 1).owned_by("apps/v1", "StatefulSet", "s");
+    let inner = variant("a/inner", "d");
+    let outer = variant_of("a/outer", "StatefulSet", "s");
+    let mut index = index_of(&[
+        wrapped,
+        stateful_set("a/s", 1),
+        inner.clone(),
+        outer.clone(),
+    ]);
+    let seen = view(&mut index);
+    assert_eq!(seen.pools, []);
+    assert_eq!(seen.refusal("inner").why, Why::Conflict);
+    assert_eq!(
+        seen.refusal("inner").message,
+        "Deployment a/d has replicas in common with StatefulSet a/s, which VariantAutoscaling \
+         a/outer claims: keep one of them"
+    );
+    assert_eq!(
+        seen.refusal("outer").message,
+        "StatefulSet a/s has replicas in common with Deployment a/d, which VariantAutoscaling \
+         a/inner claims: keep one of them"
+    );
+    delete(&mut index, &inner);
+    assert_eq!(view(&mut index).outline(), ["a/model:m: outer"]);
+    apply(&mut index, &inner);
+    delete(&mut index, &outer);
+    assert_eq!(view(&mut index).outline(), ["a/model:m: inner"]);
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use kube::core::{ApiResource, Status};
+use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Error, Event};
 use tokio::sync::Notify;
 
 use super::Cluster;
 use crate::index::{Index, Key, key};
+use crate::refusal::{explained, with_cause};
 
 /// A kind that was there answers "not found" while an API server starts up: only this many such
 /// answers in a row, over about a minute, mean that it is gone.
@@ -20,6 +21,9 @@ const GONE_AFTER: u32 = 6;
 
 /// Between an answer that a watch has expired and the next list.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a watch needs.
+const RIGHTS: &str = "`list` and `watch` of it";
 
 /// What the index does with an object that came, and with one that went.
 pub(super) struct Handlers<K> {
@@ -154,7 +158,8 @@ impl<K: kube::Resource> Follower<'_, K> {
             return self.miss();
         }
         self.not_found = 0;
-        let message = explained(error);
+        let message =
+            asked(error).map_or_else(|| with_cause(error), |refused| explained(refused, RIGHTS));
         self.cluster.note(self.kind, |state| {
             if state.error.as_ref() != Some(&message) {
                 let error = &message;
@@ -185,74 +190,18 @@ impl<K: kube::Resource> Follower<'_, K> {
 
 /// With which code the API server refused a list or a watch.
 fn code(error: &Error) -> Option<u16> {
-    refusal(error).map(|status| status.code)
-}
-
-fn refusal(error: &Error) -> Option<&Status> {
-    let (Error::InitialListFailed(error) | Error::WatchStartFailed(error)) = error else {
-        return None;
-    };
-    if let kube::Error::Api(status) = error {
-        Some(status)
+    if let kube::Error::Api(status) = asked(error)? {
+        Some(status.code)
     } else {
         None
     }
 }
 
-/// What is wrong, and what to do about it.
-fn explained(error: &Error) -> String {
-    if let Some(status) = refusal(error) {
-        let (code, said) = (status.code, &status.message);
-        return match code {
-            401 => format!(
-                "the API server does not know who asks ({code}): renew the credentials of the \
-                 kubeconfig, or of the service account"
-            ),
-            403 => format!("{said} ({code}): grant `list` and `watch` of it"),
-            _ => format!("{said} ({code})"),
-        };
-    }
-    let mut root: &dyn std::error::Error = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    let (said, root) = (error.to_string(), root.to_string());
-    if said.contains(&root) {
-        said
+/// What became of the request for a list or a watch.
+fn asked(error: &Error) -> Option<&kube::Error> {
+    if let Error::InitialListFailed(error) | Error::WatchStartFailed(error) = error {
+        Some(error)
     } else {
-        format!("{said}: {root}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(code: u16, message: &str) -> Error {
-        let status = Status {
-            code,
-            message: message.to_owned(),
-            ..Status::default()
-        };
-        Error::InitialListFailed(kube::Error::Api(status.boxed()))
-    }
-
-    #[test]
-    fn a_refusal_says_what_to_do() {
-        let forbidden = "pods is forbidden: User \"u\" cannot list resource \"pods\"";
-        assert_eq!(
-            explained(&refused(403, forbidden)),
-            format!("{forbidden} (403): grant `list` and `watch` of it")
-        );
-        assert!(explained(&refused(401, "Unauthorized")).contains("renew the credentials"));
-        assert_eq!(explained(&refused(429, "too many")), "too many (429)");
-    }
-
-    #[test]
-    fn what_broke_is_told_with_its_cause() {
-        let cause = std::io::Error::other("connection refused");
-        let error = Error::InitialListFailed(kube::Error::Service(Box::new(cause)));
-        let said = explained(&error);
-        assert!(said.ends_with("connection refused"), "{said}");
+        None
     }
 }

@@ -187,6 +187,13 @@ impl Config {
         self.tick_timeout_seconds.unwrap_or(self.interval_seconds)
     }
 
+    /// Where the Lease and what is remembered are, and WVA's settings for all namespaces.
+    /// `namespace` is that of the kubeconfig, or the pod's own.
+    pub(crate) fn own_namespace(&self, namespace: &str) -> String {
+        let given = self.leader_election.namespace.clone();
+        given.unwrap_or_else(|| namespace.to_owned())
+    }
+
     /// Name of the Lease: of all operators of one instance.
     pub(crate) fn lease_name(&self) -> String {
         let given = self.leader_election.lease_name.clone();

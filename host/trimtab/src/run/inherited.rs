@@ -1,6 +1,8 @@
 //! WVA's ConfigMaps, read for those who move over, and what became of each of their keys.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use kube::Error;
 use trimtab_cluster::config_maps::{self, Found};
 
 use super::wva::{ConfigMaps, Map, NamespaceMaps, Translation, Verdict};
@@ -8,16 +10,26 @@ use super::wva::{ConfigMaps, Map, NamespaceMaps, Translation, Verdict};
 /// WVA takes maps of other namespaces than its own only with this label.
 const LABEL: (&str, &str) = ("app.kubernetes.io/name", "workload-variant-autoscaler");
 
-/// Reads them all. `system` is the operator's own namespace, whose maps hold everywhere;
-/// `built_in` says whether the analyzer is the built-in one.
+/// Where they are sought, and for whom.
+#[derive(Debug, Default)]
+pub(super) struct Sought {
+    /// The operator's own namespace, whose maps hold everywhere.
+    pub(super) system: String,
+    /// The others; none are all.
+    pub(super) namespaces: BTreeSet<String>,
+    /// Whether the analyzer is the built-in one.
+    pub(super) built_in: bool,
+}
+
+/// Reads them all.
 ///
 /// # Errors
 /// They cannot be read.
-pub(super) async fn read(
-    client: &kube::Client,
-    system: &str,
-    built_in: bool,
-) -> Result<Translation> {
+pub(super) async fn read(client: &kube::Client, sought: &Sought) -> Result<Translation, Error> {
+    let mut namespaces = sought.namespaces.clone();
+    if !namespaces.is_empty() {
+        namespaces.insert(sought.system.clone());
+    }
     let mut maps = ConfigMaps::default();
     for map in [
         Map::Process,
@@ -25,11 +37,11 @@ pub(super) async fn read(
         Map::ScaleToZero,
         Map::Queueing,
     ] {
-        for found in config_maps::named(client, map.name()).await? {
-            take(&mut maps, map, found, system);
+        for found in config_maps::named(client, map.name(), &namespaces).await? {
+            take(&mut maps, map, found, &sought.system);
         }
     }
-    Ok(maps.translate(built_in))
+    Ok(maps.translate(sought.built_in))
 }
 
 fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {

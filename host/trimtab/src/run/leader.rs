@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use trimtab_cluster::lease::{Elector, Standing};
+use trimtab_cluster::refusal::explained;
 use trimtab_publish::metrics::Registry;
 
 use super::clock::steady_ms;
@@ -38,12 +40,17 @@ impl Leadership {
         let (tell, standing) = watch::channel(elector.standing(steady_ms()));
         let (stop, mut stopping) = watch::channel(false);
         let task = tokio::spawn(async move {
+            let mut trouble = None;
             loop {
                 let step = tokio::time::timeout(retry, elector.step(steady_ms()));
-                match step.await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be renewed"),
-                    Err(_) => tracing::warn!("the API server does not answer for the Lease"),
+                let failed = match step.await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(why(&error)),
+                    Err(_) => Some("the API server does not answer".to_owned()),
+                };
+                if failed != trouble {
+                    tell_of_trouble(&elector, failed.as_deref());
+                    trouble = failed;
                 }
                 let now = elector.standing(steady_ms());
                 tell.send_if_modified(|standing| {
@@ -62,7 +69,8 @@ impl Leadership {
                 }
             }
             if let Err(error) = elector.release().await {
-                tracing::warn!(%error, "the Lease could not be given up; it ends by itself");
+                let error = why(&error);
+                tracing::warn!(error, "the Lease could not be given up; it ends by itself");
             }
         });
         (Self { standing }, Election { stop, task })
@@ -85,6 +93,25 @@ impl Leadership {
         if self.standing.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// The namespace is what can be missing.
+fn why(error: &Error) -> String {
+    let told = explained(error, "`get`, `create` and `update` of leases");
+    if matches!(error, Error::Api(status) if status.code == 404) {
+        format!("{told}: create it, or name another in leaderElection.namespace")
+    } else {
+        told
+    }
+}
+
+/// Once, and once more when it is over.
+fn tell_of_trouble(elector: &Elector, why: Option<&str>) {
+    let lease = elector.lease();
+    match why {
+        Some(why) => tracing::warn!(lease, why, "the Lease cannot be taken or renewed"),
+        None => tracing::info!(lease, "the Lease can be taken and renewed again"),
     }
 }
 

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use trimtab_cluster::Cluster;
-use trimtab_cluster::checkpoint::{Checkpoint, SaveError};
+use trimtab_cluster::checkpoint::{self, Checkpoint, SaveError};
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::lease::Elector;
+use trimtab_cluster::refusal::explained;
 use trimtab_cluster::status::Writer;
 use trimtab_core::memory::Memory;
 use trimtab_observe::{Client as Prometheus, Measurer, Pace, Queries};
@@ -77,8 +78,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     }
     let identity = identity();
     let election = &config.leader_election;
-    let namespace = election.namespace.clone();
-    let namespace = namespace.unwrap_or_else(|| clients.namespace.clone());
+    let namespace = config.own_namespace(&clients.namespace);
     let checkpoint = Checkpoint::new(clients.asking.clone(), &namespace, &config.lease_name());
     let (leadership, elected) = if election.enabled {
         let lease = wiring::lease(&config, &namespace, &identity);
@@ -295,14 +295,16 @@ impl Operator {
                 }
                 self.cycle.memory = loaded.memory;
             }
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                tracing::error!(%status, "state may not be read: a restart forgets what was learned");
-                self.cycle.registry.error("checkpoint", "forbidden");
-            }
             Err(error) => {
-                tracing::warn!(%error, "state cannot be read; trying again");
-                self.cycle.registry.error("checkpoint", "read");
-                return false;
+                let told = explained(&error, checkpoint::RIGHTS);
+                if !matches!(error, kube::Error::Api(status) if status.code == 403) {
+                    tracing::warn!(error = told, "state cannot be read; trying again");
+                    self.cycle.registry.error("checkpoint", "read");
+                    return false;
+                }
+                let lost = "state may not be read: a restart forgets what was learned";
+                tracing::error!(error = told, "{lost}");
+                self.cycle.registry.error("checkpoint", "forbidden");
             }
         }
         self.cycle.speaker.forget();
@@ -323,7 +325,8 @@ impl Operator {
         if let SaveError::Fenced(_) = error {
             // What stands there is another's; whoever leads writes over it.
             if let Err(error) = self.checkpoint.load().await {
-                tracing::warn!(%error, "state cannot be read");
+                let error = explained(&error, checkpoint::RIGHTS);
+                tracing::warn!(error, "state cannot be read");
             }
         }
     }

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use trimtab_cluster::config_maps;
+use trimtab_cluster::refusal::explained;
 
 use super::clock::Stopwatch;
 use super::config::{Config, PoolEntry, Setting};
 use super::cycle::Cycle;
+use super::inherited::{self, Sought};
 use super::logging::Log;
 use super::wiring::Clients;
 use super::wva::Translation;
-use super::{RunArguments, file, inherited, load};
+use super::{RunArguments, file, load};
 use crate::binding::ANALYZER;
 
 /// ConfigMaps are asked for at most so often; the file is read before each cycle.
@@ -21,8 +24,9 @@ pub(super) struct Reloading<'a> {
     arguments: &'a RunArguments,
     log: &'a Log,
     client: kube::Client,
-    system: String,
-    built_in: bool,
+    /// Of the kubeconfig, or the pod's own.
+    namespace: String,
+    sought: Sought,
     translation: Translation,
     asked: Stopwatch,
     /// What the file and WVA's ConfigMaps said when they were last taken over.
@@ -41,8 +45,8 @@ impl<'a> Reloading<'a> {
             arguments,
             log,
             client: clients.asking.clone(),
-            system: clients.namespace.clone(),
-            built_in: true,
+            namespace: clients.namespace.clone(),
+            sought: Sought::default(),
             translation: Translation::default(),
             asked: Stopwatch::start(),
             looked_at: None,
@@ -59,9 +63,12 @@ impl<'a> Reloading<'a> {
     /// The configuration cannot be.
     pub(super) async fn first(&mut self) -> Result<Config> {
         let text = file(self.arguments)?;
-        if let Ok(config) = load(self.arguments, text.as_deref(), &[]) {
-            self.built_in = config.policies.analyzer.policy == format!("builtin:{ANALYZER}");
-        }
+        let config = load(self.arguments, text.as_deref(), &[])?;
+        self.sought = Sought {
+            system: config.own_namespace(&self.namespace),
+            namespaces: config.namespaces.into_iter().collect(),
+            built_in: config.policies.analyzer.policy == format!("builtin:{ANALYZER}"),
+        };
         self.read_config_maps().await;
         load(self.arguments, text.as_deref(), &self.translation.settings)
     }
@@ -129,20 +136,20 @@ impl<'a> Reloading<'a> {
 
     async fn read_config_maps(&mut self) {
         self.asked.lap();
-        let read = inherited::read(&self.client, &self.system, self.built_in);
-        match read.await {
-            Ok(translation) if translation == self.translation => {}
+        match inherited::read(&self.client, &self.sought).await {
             Ok(translation) => {
-                inherited::tell(&translation);
-                self.translation = translation;
+                self.unread = None;
+                if translation != self.translation {
+                    inherited::tell(&translation);
+                    self.translation = translation;
+                }
             }
             Err(error) => {
-                let unread = format!("{error:#}");
+                let unread = explained(&error, config_maps::RIGHTS);
                 if self.unread.as_ref() != Some(&unread) {
                     tracing::warn!(
                         unread,
-                        "WVA's ConfigMaps cannot be read, what they said stands; who moves over \
-                         grants `list` of configmaps in all namespaces"
+                        "WVA's ConfigMaps cannot be read, what they said stands"
                     );
                 }
                 self.unread = Some(unread);
