@@ -147,13 +147,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The first that occurred; the other parts were written all the same, unless another process
-    /// leads.
+    /// leads, or there are to be more parts than before.
     pub async fn save(&mut self, memory: &Memory) -> Result<usize, SaveError> {
         let parts = part::encode_all(memory, PART_TARGET, MOST_PARTS);
         let mut first_error = None;
         let mut changed = 0;
         let count = parts.len();
-        for (number, (digest, bytes)) in parts.into_iter().enumerate() {
+        let grows = count > self.written.len();
+        // From the last on: what moves to a part that is new is there before it goes elsewhere.
+        for (number, (digest, bytes)) in parts.into_iter().enumerate().rev() {
             let name = self.name(number);
             if self
                 .written
@@ -165,6 +167,7 @@ impl Checkpoint {
             match self.write(&name, &digest, bytes).await {
                 Ok(()) => changed += 1,
                 Err(error @ SaveError::Fenced(_)) => return Err(error),
+                Err(error) if grows => return Err(error),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }

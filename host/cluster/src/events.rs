@@ -4,24 +4,28 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, PostParams};
 use kube::{Client, Error};
 use trimtab_contract::Capacity;
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 
 use crate::index::claim::Claimant;
+use crate::lease::micro;
 use crate::refusal::explained;
 use crate::view::{PoolView, Refused, Why};
 
-/// Longest note that the API takes, in bytes.
+/// Longest note, and longest name of a process, that the API takes, in bytes.
 const NOTE_BYTES: usize = 1024;
+const INSTANCE_BYTES: usize = 128;
 /// Events of one round: a fault of everything is told of by some.
 const MOST_AT_ONCE: usize = 50;
 /// Events that wait for an API server which does not answer.
 const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
 
 /// What whoever tells must be granted.
-const RIGHTS: &str = "`create` and `patch` of events.events.k8s.io";
+const RIGHTS: &str = "`create` of events.events.k8s.io";
 
 /// A supply may fall short of its floor by as much as sums are inexact.
 const ROUNDING: f64 = 1.0 - 1e-6;
@@ -53,7 +57,8 @@ impl News {
         refused: &[Refused],
     ) -> Vec<Told> {
         let mut scaled = Vec::new();
-        let mut wrong = Vec::new();
+        // What nothing is decided for is told first, and of other faults the rest next time.
+        let mut wrong: Vec<Told> = refused.iter().map(of_refused).collect();
         for (view, decision) in pools {
             for (of, decided) in view.variants.iter().zip(&decision.variants) {
                 let told = |warning, reason: &str, note: String| Told {
@@ -86,33 +91,35 @@ impl News {
                 wrong.extend(conditions.map(|of| told(&of.reason, &of.message)));
             }
         }
-        wrong.extend(refused.iter().map(|refused| {
-            Told {
-                claimant: refused.claimant.clone(),
-                uid: refused.uid.clone(),
-                warning: true,
-                reason: match refused.why {
-                    Why::TargetNotFound => "TargetNotFound",
-                    Why::Conflict => "TargetConflict",
-                    Why::Invalid => INVALID,
-                }
-                .to_owned(),
-                note: refused.message.clone(),
-            }
-        }));
-        let mut going_on = BTreeSet::new();
+        scaled.truncate(MOST_AT_ONCE);
+        let before = std::mem::take(&mut self.going_on);
         for told in wrong {
             // Other notes carry figures that change all the time.
             let note = Some(&told.note).filter(|_| told.reason == INVALID);
             let note = note.cloned().unwrap_or_default();
             let key = (told.claimant.clone(), told.reason.clone(), note);
-            if going_on.insert(key.clone()) && !self.going_on.contains(&key) {
+            if before.contains(&key) {
+                self.going_on.insert(key);
+            } else if scaled.len() < MOST_AT_ONCE && self.going_on.insert(key) {
                 scaled.push(told);
             }
         }
-        self.going_on = going_on;
-        scaled.truncate(MOST_AT_ONCE);
         scaled
+    }
+}
+
+fn of_refused(refused: &Refused) -> Told {
+    let reason = match refused.why {
+        Why::TargetNotFound => "TargetNotFound",
+        Why::Conflict => "TargetConflict",
+        Why::Invalid => INVALID,
+    };
+    Told {
+        claimant: refused.claimant.clone(),
+        uid: refused.uid.clone(),
+        warning: true,
+        reason: reason.to_owned(),
+        note: refused.message.clone(),
     }
 }
 
@@ -156,29 +163,30 @@ fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
     Some((reason, format!("desired {before} to {now}{mode}: {why}")))
 }
 
-/// Writes events.
+/// Writes events. Each is an object of its own: a note that says something new is not to be counted
+/// as one more of the last.
 pub struct Speaker {
-    recorder: Recorder,
-    /// What was not told yet, the oldest first.
-    untold: VecDeque<Told>,
+    client: Client,
+    /// This process's name.
+    instance: String,
+    /// What was not told yet, the oldest first, with the milliseconds since the Unix epoch.
+    untold: VecDeque<(u64, Told)>,
 }
 
 impl Speaker {
     /// `instance` is this process's name.
     #[must_use]
     pub fn new(client: Client, instance: &str) -> Self {
-        let reporter = Reporter {
-            controller: "trimtab".to_owned(),
-            instance: Some(instance.to_owned()),
-        };
         Self {
-            recorder: Recorder::new(client, reporter),
+            client,
+            instance: instance.to_owned(),
             untold: VecDeque::new(),
         }
     }
 
-    /// Takes up what is to be told. Where too much waits, the oldest goes.
-    pub fn hear(&mut self, news: Vec<Told>) {
+    /// Takes up what is to be told, of the instant `now_ms`. Where too much waits, the oldest goes.
+    pub fn hear(&mut self, news: Vec<Told>, now_ms: u64) {
+        let news = news.into_iter().map(|told| (now_ms, told));
         self.untold.extend(news);
         let surplus = self.untold.len().saturating_sub(MOST_WAITING);
         if surplus > 0 {
@@ -195,9 +203,9 @@ impl Speaker {
     /// Tells all that was taken up. What the API server refuses is logged, and lost; what it does
     /// not answer, and what it is not asked before this is given up, waits for the next time.
     pub async fn tell(&mut self) {
-        while let Some(told) = self.untold.front() {
+        while let Some((at_ms, told)) = self.untold.front() {
             let (claimant, reason) = (&told.claimant, &told.reason);
-            match publish(&self.recorder, told).await {
+            match self.publish(*at_ms, told).await {
                 Ok(()) => {}
                 Err(error @ Error::Api(_)) => {
                     let error = explained(&error, RIGHTS);
@@ -212,36 +220,47 @@ impl Speaker {
             self.untold.pop_front();
         }
     }
+
+    async fn publish(&self, at_ms: u64, told: &Told) -> Result<(), Error> {
+        let Claimant {
+            way,
+            namespace,
+            name,
+        } = &told.claimant;
+        let event = Event {
+            metadata: ObjectMeta {
+                // The API server puts something unique behind it.
+                generate_name: Some(format!("{name}-")),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(micro(at_ms)),
+            type_: Some(if told.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(told.reason.clone()),
+            note: Some(excerpt(&told.note, NOTE_BYTES)),
+            action: Some("Scale".to_owned()),
+            reporting_controller: Some("trimtab".to_owned()),
+            reporting_instance: Some(excerpt(&self.instance, INSTANCE_BYTES)),
+            regarding: Some(ObjectReference {
+                api_version: Some(way.api_version().to_owned()),
+                kind: Some(way.kind().to_owned()),
+                namespace: Some(namespace.clone()),
+                name: Some(name.clone()),
+                uid: Some(told.uid.clone()),
+                ..ObjectReference::default()
+            }),
+            ..Event::default()
+        };
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        api.create(&PostParams::default(), &event).await.map(drop)
+    }
 }
 
-async fn publish(recorder: &Recorder, told: &Told) -> Result<(), Error> {
-    let about = ObjectReference {
-        api_version: Some(told.claimant.way.api_version().to_owned()),
-        kind: Some(told.claimant.way.kind().to_owned()),
-        namespace: Some(told.claimant.namespace.clone()),
-        name: Some(told.claimant.name.clone()),
-        uid: Some(told.uid.clone()),
-        ..ObjectReference::default()
-    };
-    let event = Event {
-        type_: if told.warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: told.reason.clone(),
-        note: Some(excerpt(&told.note)),
-        action: "Scale".to_owned(),
-        secondary: None,
-    };
-    recorder.publish(&event, &about).await
-}
-
-fn excerpt(note: &str) -> String {
-    let end = (0..=NOTE_BYTES.min(note.len()))
+fn excerpt(text: &str, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len()))
         .rev()
-        .find(|end| note.is_char_boundary(*end));
-    note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -300,7 +319,7 @@ mod tests {
     async fn what_the_api_server_does_not_answer_is_told_later() {
         let (client, reached) = server(vec![Some(201), None, Some(403)]);
         let mut speaker = Speaker::new(client, "i");
-        speaker.hear((0..3).map(told).collect());
+        speaker.hear((0..3).map(told).collect(), 0);
         speaker.tell().await;
         assert_eq!(*reached.lock().unwrap(), ["Reason0"]);
         // The refused one is not tried for ever.
@@ -314,7 +333,7 @@ mod tests {
     async fn of_too_much_the_oldest_goes() {
         let (client, reached) = server(Vec::new());
         let mut speaker = Speaker::new(client, "i");
-        speaker.hear((0..=MOST_WAITING).map(told).collect());
+        speaker.hear((0..=MOST_WAITING).map(told).collect(), 0);
         speaker.tell().await;
         let reached = reached.lock().unwrap();
         assert_eq!((reached.len(), &*reached[0]), (MOST_WAITING, "Reason1"));
@@ -393,6 +412,28 @@ mod tests {
         assert_eq!(told(9.5), [] as [String; 0]);
         assert_eq!(told(8.0), [] as [String; 0]);
         assert_eq!(told(9.0), [short]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_next_time_and_refusals_are_told_first() {
+        let decision = decision();
+        let objects = [
+            deployment("a/d", 1),
+            variant("a/v", "d"),
+            variant("a/w", "e"),
+        ];
+        let mut view = view_of(&objects);
+        let pool = &mut view.pools[0];
+        let warnings = (0..MOST_AT_ONCE).map(|number| format!("fault {number}"));
+        pool.variants[0].warnings = warnings.collect();
+        let mut news = News::default();
+        let mut told = || news.of_tick([(&view.pools[0], &decision)].into_iter(), &view.refused);
+        let (first, second) = (told(), told());
+        assert_eq!(first.len(), MOST_AT_ONCE);
+        assert_eq!(first[0].reason, "TargetNotFound");
+        assert_eq!(second.len(), 1);
+        assert_eq!(second[0].note, format!("fault {}", MOST_AT_ONCE - 1));
+        assert_eq!(told(), []);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::SelectorExt as _;
 
 use self::claim::{Claim, Claimant, TargetKey, Way};
-use self::device::{DeviceKey, Slice};
+use self::device::{Asked, DeviceKey, Slice};
 use self::node::Node;
 use self::pod::{Owner, Pod, Pods};
 use self::target::{Target, Unusable};
@@ -66,8 +66,8 @@ pub(crate) struct Index {
     pub(crate) slices: BTreeMap<String, Slice>,
     /// Devices that claims hold, by claim.
     pub(crate) held: BTreeMap<Key, Vec<DeviceKey>>,
-    /// Accelerators that a claim made from a template asks for.
-    pub(crate) claim_templates: BTreeMap<Key, u32>,
+    /// What a claim made from a template asks for.
+    pub(crate) claim_templates: BTreeMap<Key, Asked>,
     pub(crate) pools: BTreeMap<(Key, PoolVersion), InferencePoolSpec>,
     pub(crate) services: BTreeMap<Key, Labels>,
     pub(crate) excluded: BTreeSet<String>,
@@ -297,7 +297,7 @@ impl Index {
         self.revision += take(&mut self.held, key);
     }
 
-    pub(crate) fn apply_claim_template(&mut self, object: &ResourceClaimTemplate) {
+    pub(crate) fn apply_claim_template(&mut self, object: ResourceClaimTemplate) {
         let (key, asked) = (key(&object.metadata), device::asked(object));
         self.revision += put(&mut self.claim_templates, key, asked);
     }

@@ -27,8 +27,8 @@ pub struct LeaseConfig {
 /// Who leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// This process, for the so-manieth change of leaders.
-    Leader { transitions: u32 },
+    /// This process, for the so-manieth change of leaders, until it stands down unless it renews.
+    Leader { transitions: u32, until_ms: u64 },
     /// Another, or nobody yet.
     Follower { leader: Option<String> },
 }
@@ -211,9 +211,10 @@ impl Candidacy {
 
     fn standing(&self, now_ms: u64) -> Standing {
         let deadline = |renewed: u64| renewed.saturating_add(self.config.renew_deadline_ms);
-        if self.renewed_ms.is_some_and(|at| now_ms < deadline(at)) {
+        if let Some(until_ms) = self.renewed_ms.map(deadline).filter(|at| now_ms < *at) {
             return Standing::Leader {
                 transitions: self.transitions,
+                until_ms,
             };
         }
         let leader = self.seen.as_ref().and_then(|seen| seen.holder.clone());
@@ -281,7 +282,8 @@ impl Candidacy {
     }
 }
 
-fn micro(now_ms: u64) -> MicroTime {
+/// An instant as objects have it.
+pub(crate) fn micro(now_ms: u64) -> MicroTime {
     let millis = i64::try_from(now_ms).unwrap_or(i64::MAX);
     MicroTime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
 }

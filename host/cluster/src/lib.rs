@@ -20,4 +20,4 @@ mod watch;
 
 pub use gpus::UNRESOLVED;
 pub use index::claim::{Claimant, TargetKey, Way};
-pub use watch::{Cluster, KindState};
+pub use watch::Cluster;

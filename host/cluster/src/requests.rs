@@ -15,8 +15,7 @@ use tokio::time::Instant;
 use tower::Service;
 use tower::layer::layer_fn;
 
-/// A request that has its answer, or will have none. One that the client repeats by itself, because
-/// the server is busy, is one.
+/// A request that has its answer, or will have none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiRequest {
     /// In the words of RBAC, e.g. `patch`.
@@ -33,11 +32,13 @@ pub struct ApiRequest {
 /// Who is told.
 pub type Told = Arc<dyn Fn(&ApiRequest) + Send + Sync>;
 
-/// A client whose requests are told of.
+/// A client whose requests are told of. What a busy server refuses is not repeated behind the back
+/// of whoever asked, which could take minutes: the next cycle asks anew.
 ///
 /// # Errors
 /// The configuration names files that cannot be used.
-pub fn client(config: Config, told: Told) -> Result<Client, Error> {
+pub fn client(mut config: Config, told: Told) -> Result<Client, Error> {
+    config.default_retry = false;
     let layer = layer_fn(move |inner| Counted {
         inner,
         told: Arc::clone(&told),

@@ -116,10 +116,14 @@ impl Refused {
 }
 
 impl VariantView {
-    /// What the claimant's status says was last asked for.
+    /// What the claimant's status says was last asked for; `None` where that was given to nobody, as
+    /// in the mode `observe`.
     #[must_use]
     pub fn recorded_count(&self) -> Option<Recorded> {
         let recorded = self.recorded.as_ref()?;
+        if recorded.actuation.applied != Some(true) {
+            return None;
+        }
         Some(Recorded {
             replicas: recorded.desired_optimized_alloc.num_replicas?,
             at_ms: recorded.written_ms().unwrap_or(0),
@@ -333,16 +337,28 @@ impl Index {
         warnings: &mut Vec<String>,
     ) -> u32 {
         let mut absent = BTreeSet::new();
+        let mut others = BTreeSet::new();
         let mut sum = 0_u32;
         for template in &target.claim_templates {
             let key = (namespace.to_owned(), template.clone());
             match self.claim_templates.get(&key) {
-                Some(count) => sum = sum.saturating_add(*count),
+                Some(asked) => {
+                    sum = sum.saturating_add(asked.accelerators);
+                    others.extend(asked.others.iter().map(String::as_str));
+                }
                 None => drop(absent.insert(template)),
             }
         }
+        if sum == 0 && target.gpus.is_empty() && !others.is_empty() {
+            let others: Vec<&str> = others.into_iter().collect();
+            let others = others.join("`, `");
+            warnings.push(format!(
+                "it asks for devices of class `{others}`, which by its name is of no accelerator: \
+                 they are not counted as GPUs"
+            ));
+        }
         warnings.extend(absent.into_iter().map(|template| {
-            format!("ResourceClaimTemplate `{template}` does not exist: its GPUs are not counted")
+            format!("ResourceClaimTemplate `{template}` is not there: its GPUs are not counted")
         }));
         sum
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{self, Scope};
 use kube::{Api, Client};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::index::Index;
@@ -42,10 +42,14 @@ pub struct Cluster {
 struct Picture {
     index: Mutex<Index>,
     last: Mutex<Option<LastView>>,
-    kinds: Mutex<BTreeMap<String, KindState>>,
-    /// Told when pods must be listed anew.
-    relist: Notify,
+    kinds: Mutex<Kinds>,
+    /// How often pods had to be listed anew.
+    relist: watch::Sender<u64>,
 }
+
+/// How the watches of each kind stand, by namespace; there is one, of the empty name, where a kind
+/// is watched in all namespaces at once.
+type Kinds = BTreeMap<String, BTreeMap<String, WatchState>>;
 
 /// The last view, and of what it was: why not all GPUs were in sight, and the index' revision.
 struct LastView {
@@ -53,18 +57,32 @@ struct LastView {
     view: Arc<View>,
 }
 
-/// How the watch of one kind stands.
+/// How one watch stands, or all those of a kind together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KindState {
+struct WatchState {
     /// It was listed completely at least once.
-    pub synced: bool,
+    synced: bool,
     /// The cluster does not know the kind, or, of a target, cannot scale it.
-    pub absent: bool,
+    absent: bool,
     /// What went wrong last, until it goes well again.
-    pub error: Option<String>,
+    error: Option<String>,
 }
 
-impl KindState {
+impl WatchState {
+    /// Of a kind: what is known of it must be known in each namespace.
+    fn of(kinds: &Kinds, kind: &str) -> Self {
+        let Some(watches) = kinds.get(kind).filter(|watches| !watches.is_empty()) else {
+            return Self::default();
+        };
+        Self {
+            synced: watches.values().all(|watch| watch.synced),
+            // In one namespace it may have come already.
+            absent: watches.values().any(|watch| watch.absent)
+                && watches.values().all(|watch| watch.absent || watch.synced),
+            error: watches.values().find_map(|watch| watch.error.clone()),
+        }
+    }
+
     /// Why it is not listed.
     fn lack(&self, kind: &str) -> String {
         let error = self.error.as_deref();
@@ -113,25 +131,15 @@ impl Cluster {
     pub fn missing(&self) -> Vec<String> {
         let targets = self.unknown_kinds(&well_known());
         let kinds = self.kinds();
-        let state = |kind: &str| kinds.get(kind).cloned().unwrap_or_default();
-        let missing = kinds::REQUIRED.iter().filter_map(|kind| {
-            let state = state(kind);
-            let settled = state.synced || (state.absent && !kinds::ALWAYS_THERE.contains(kind));
-            (!settled).then(|| state.lack(kind))
-        });
         let targets = targets.iter().filter_map(|(group, kind, _)| {
-            let state = state(&custom(group, kind));
+            let state = WatchState::of(&kinds, &custom(group, kind));
             // One that cannot be read is told of on what names it; the others go on.
             let settled = state.synced || state.absent || state.error.is_some();
             (!settled).then(|| format!("{kind}: not looked for yet"))
         });
-        missing.chain(targets).collect()
-    }
-
-    /// Every kind that is watched, by name.
-    #[must_use]
-    pub fn states(&self) -> BTreeMap<String, KindState> {
-        self.kinds().clone()
+        let mut missing = unlisted(&kinds, !self.namespaces.is_empty());
+        missing.extend(targets);
+        missing
     }
 
     /// Why not all GPUs are in sight, where they are not.
@@ -148,12 +156,14 @@ impl Cluster {
         unpoisoned(self.picture.index.lock())
     }
 
-    fn kinds(&self) -> MutexGuard<'_, BTreeMap<String, KindState>> {
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
         unpoisoned(self.picture.kinds.lock())
     }
 
-    fn note(&self, kind: &str, change: impl FnOnce(&mut KindState)) {
-        change(self.kinds().entry(kind.to_owned()).or_default());
+    fn note(&self, (kind, namespace): (&str, &str), change: impl FnOnce(&mut WatchState)) {
+        let mut kinds = self.kinds();
+        let watches = kinds.entry(kind.to_owned()).or_default();
+        change(watches.entry(namespace.to_owned()).or_default());
     }
 
     /// Looks for what claims name and nobody watches yet.
@@ -164,7 +174,7 @@ impl Cluster {
             tokio::time::sleep(SUPERVISION).await;
             let unlisted = !self.index().take_unlisted().is_empty();
             if unlisted {
-                self.picture.relist.notify_waiters();
+                self.picture.relist.send_modify(|times| *times += 1);
             }
             self.tell_of_unread(&watched);
             for (group, kind, version) in self.unknown_kinds(&watched) {
@@ -186,7 +196,7 @@ impl Cluster {
         let (resource, capabilities) = match discovery::pinned_kind(&self.client, gvk).await {
             Ok(found) => found,
             Err(error) => {
-                self.note(&name, |state| state.absent = true);
+                self.note((&name, ""), |state| state.absent = true);
                 tracing::debug!(name, %error, "a scale target's kind is not there");
                 return false;
             }
@@ -202,7 +212,7 @@ impl Cluster {
         let is_unusable = unusable.is_some();
         self.index().apply_kind(&gvk.group, &gvk.kind, unusable);
         if is_unusable {
-            self.note(&name, |state| state.absent = true);
+            self.note((&name, ""), |state| state.absent = true);
             return false;
         }
         let Some(paths) = self.scale_paths(&resource).await else {
@@ -215,10 +225,8 @@ impl Cluster {
     /// Whoever names a target that cannot be read is to know why.
     fn tell_of_unread(&self, watched: &BTreeSet<(String, String)>) {
         for (group, kind) in watched.difference(&well_known()) {
-            let state = self.kinds().get(&custom(group, kind)).cloned();
-            let error = state
-                .filter(|state| !state.synced)
-                .and_then(|state| state.error);
+            let state = WatchState::of(&self.kinds(), &custom(group, kind));
+            let error = state.error.filter(|_| !state.synced);
             self.index()
                 .apply_kind(group, kind, error.map(Unusable::Unread));
         }
@@ -327,11 +335,23 @@ fn is_absent(error: &kube::Error) -> bool {
         || matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// Required kinds that are not listed. Who names its namespaces need not be able to read what is said
+/// of them.
+fn unlisted(kinds: &Kinds, namespaces_are_named: bool) -> Vec<String> {
+    let of = |kind: &&str| {
+        let state = WatchState::of(kinds, kind);
+        let absent = state.absent && !kinds::ALWAYS_THERE.contains(kind);
+        let spared = namespaces_are_named && *kind == "Namespace" && state.error.is_some();
+        (!(state.synced || absent || spared)).then(|| state.lack(kind))
+    };
+    kinds::REQUIRED.iter().filter_map(of).collect()
+}
+
 /// GPUs are known where every node and every pod is, and devices with the claims on them, unless
 /// the cluster has no such kinds. Otherwise, what is not known, and why.
-fn unseen(kinds: &BTreeMap<String, KindState>) -> Option<String> {
+fn unseen(kinds: &Kinds) -> Option<String> {
     let of = |(kind, optional): (&str, bool)| {
-        let state = kinds.get(kind).cloned().unwrap_or_default();
+        let state = WatchState::of(kinds, kind);
         let known = state.synced || (optional && state.absent);
         (!known).then(|| state.lack(kind))
     };
@@ -340,6 +360,7 @@ fn unseen(kinds: &BTreeMap<String, KindState>) -> Option<String> {
         ("Pod", false),
         ("ResourceSlice", true),
         ("ResourceClaim", true),
+        ("ResourceClaimTemplate", true),
     ];
     let unseen: Vec<String> = kinds.into_iter().filter_map(of).collect();
     (!unseen.is_empty()).then(|| unseen.join("; "))
@@ -351,13 +372,46 @@ mod tests {
 
     const FORBIDDEN: &str = "forbidden";
 
-    fn kinds(states: [(&str, &str); 4]) -> BTreeMap<String, KindState> {
-        let state = |state: &str| KindState {
-            synced: state == "synced",
-            absent: state == "absent",
-            error: (state == FORBIDDEN).then(|| "403".to_owned()),
+    /// How watches stand, by kind and namespace.
+    fn kinds<'a>(states: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Kinds {
+        let mut kinds = Kinds::new();
+        for (kind, namespace, state) in states {
+            let state = WatchState {
+                synced: state == "synced",
+                absent: state == "absent",
+                error: (state == FORBIDDEN).then(|| format!("403 in `{namespace}`")),
+            };
+            let of_kind = kinds.entry(kind.to_owned()).or_default();
+            of_kind.insert(namespace.to_owned(), state);
+        }
+        kinds
+    }
+
+    #[test]
+    fn a_kind_is_listed_where_it_is_in_every_namespace() {
+        let with = |deployments: &str, pools: &str, namespaces: &str| {
+            let others = kinds::REQUIRED.iter().map(|kind| (*kind, "a", "synced"));
+            let in_b = [
+                ("Deployment", "b", deployments),
+                ("InferencePool", "b", pools),
+                ("Namespace", "a", namespaces),
+            ];
+            unlisted(&kinds(others.chain(in_b)), true)
         };
-        states.map(|(kind, of)| (kind.to_owned(), state(of))).into()
+        let nothing: [&str; 0] = [];
+        assert_eq!(with("synced", "synced", "synced"), nothing);
+        assert_eq!(with("synced", "absent", FORBIDDEN), nothing);
+        assert_eq!(
+            with("absent", "synced", "synced"),
+            ["Deployment: not listed yet"]
+        );
+        assert_eq!(with("new", "new", "new").len(), 3);
+        let forbidden = "InferencePool: 403 in `b`";
+        assert_eq!(with("synced", FORBIDDEN, "synced"), [forbidden]);
+        let every = kinds::REQUIRED.len();
+        assert_eq!(unlisted(&Kinds::new(), false).len(), every);
+        let namespaces = kinds([("Namespace", "", FORBIDDEN)]);
+        assert_eq!(unlisted(&namespaces, false).len(), every);
     }
 
     #[test]
@@ -370,24 +424,26 @@ mod tests {
     #[test]
     fn gpus_are_known_only_where_all_that_says_something_of_them_is() {
         // Situation 2.
-        let with = |node, pod, slice, claim| {
+        let with = |node, pod, slice, claim, template| {
             let unseen = unseen(&kinds([
-                ("Node", node),
-                ("Pod", pod),
-                ("ResourceSlice", slice),
-                ("ResourceClaim", claim),
+                ("Node", "", node),
+                ("Pod", "", pod),
+                ("ResourceSlice", "", slice),
+                ("ResourceClaim", "", claim),
+                ("ResourceClaimTemplate", "", template),
             ]));
-            let of_forbidden = [node, pod, slice, claim].contains(&FORBIDDEN);
-            let told = unseen.as_ref().map(|why| why.contains("403"));
-            assert_eq!(told, of_forbidden.then_some(true), "{unseen:?}");
+            let of_forbidden = [node, pod, slice, claim, template].contains(&FORBIDDEN);
+            let told = unseen.as_ref().is_some_and(|why| why.contains("403"));
+            assert_eq!(told, of_forbidden, "{unseen:?}");
             unseen.is_none()
         };
-        assert!(with("synced", "synced", "synced", "synced"));
-        assert!(with("synced", "synced", "absent", "absent"));
-        assert!(!with(FORBIDDEN, "synced", "absent", "absent"));
-        assert!(!with("synced", FORBIDDEN, "absent", "absent"));
-        assert!(!with("synced", "synced", FORBIDDEN, "absent"));
-        assert!(!with("synced", "synced", "synced", FORBIDDEN));
-        assert!(unseen(&BTreeMap::new()).is_some_and(|why| why.contains("Node: not listed yet")));
+        assert!(with("synced", "synced", "synced", "synced", "synced"));
+        assert!(with("synced", "synced", "absent", "absent", "absent"));
+        assert!(!with(FORBIDDEN, "synced", "absent", "absent", "absent"));
+        assert!(!with("synced", FORBIDDEN, "absent", "absent", "absent"));
+        assert!(!with("synced", "synced", FORBIDDEN, "absent", "absent"));
+        assert!(!with("synced", "synced", "synced", FORBIDDEN, "synced"));
+        assert!(!with("synced", "synced", "synced", "synced", "new"));
+        assert!(unseen(&Kinds::new()).is_some_and(|why| why.contains("Node: not listed yet")));
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct VariantMemory {
     settled: bool,
 }
 
-/// What the objects say was last asked for.
+/// What the objects say was last asked for, and given to whoever scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recorded {
     pub replicas: u32,
@@ -105,7 +105,8 @@ pub(crate) struct GroupMemory {
 impl Memory {
     /// The same in parts, for whoever keeps it in pieces of bounded size: the first has what all
     /// pools share, each of the others some pools, always the same ones for the same number of
-    /// parts. [`Self::absorb`] puts them together again, in any order.
+    /// parts; of twice as many parts a pool is in the same one as before, or in a new one.
+    /// [`Self::absorb`] puts them together again, in any order.
     #[must_use]
     pub fn split(&self, parts: usize) -> Vec<Self> {
         let shared = Self {
@@ -123,12 +124,18 @@ impl Memory {
         std::iter::once(shared).chain(of_pools).collect()
     }
 
-    /// Takes up a part. What is in both is kept as it was in the part.
+    /// Takes up a part. Of a pool that is in both, as when a process died while it kept its memory,
+    /// the one that was seen later stays.
     pub fn absorb(&mut self, part: Self) {
         self.knowledge.absorb(part.knowledge);
         self.breakers.absorb(part.breakers);
-        self.pools.extend(part.pools);
         self.groups.extend(part.groups);
+        for (key, pool) in part.pools {
+            let known = self.pools.get(&key);
+            if known.is_none_or(|known| known.seen_ms <= pool.seen_ms) {
+                self.pools.insert(key, pool);
+            }
+        }
     }
 
     /// Puts what was last asked for into a snapshot whose `desired-replicas` are the counts that
@@ -136,7 +143,7 @@ impl Memory {
     /// between what was set and what was asked for is on its way; another was set by somebody else,
     /// and decisions start from it. `recorded` tells, for a pool and a variant by position, what was
     /// asked for by whoever came before, where this memory does not know it: a leader may have died
-    /// after it asked and before that was kept.
+    /// after it asked and before that was kept. Where nothing at all was kept, a record only raises.
     pub fn settle(
         &mut self,
         snapshot: &mut Snapshot,
@@ -151,7 +158,11 @@ impl Memory {
                 let kept = memory.variant_mut(&variant.name);
                 let is_newer = |of: &Recorded| !kept.settled && of.at_ms > kept_ms;
                 let recorded = recorded(position, number)
-                    .filter(|of| kept.published.is_none() || is_newer(of))
+                    .filter(|of| match kept.published {
+                        Some(_) => is_newer(of),
+                        // How old it is nobody knows: whoever set more since then meant it.
+                        None => of.replicas > set,
+                    })
                     .map(|of| Published::new(set, of.replicas, of.replicas));
                 kept.settled = true;
                 let Some(published) = recorded.or(kept.published) else {

@@ -25,6 +25,7 @@ use self::state::Reports;
 use self::workload::{Buckets, Side, Sources};
 use crate::answer::Answers;
 use crate::names::{Quantity, Topic};
+use crate::pace::takes_turns;
 use crate::queries::Windows;
 
 /// Prometheus' clock and ours may differ by this without a word, in seconds.
@@ -149,9 +150,11 @@ impl Measurer {
     }
 }
 
+/// Answers that were kept from an earlier tick have no say in it.
 fn evaluated_at(answers: &Answers) -> Option<f64> {
     let topics = Topic::ALL.iter();
     topics
+        .filter(|topic| !takes_turns(**topic))
         .filter_map(|topic| answers.of(*topic)?.evaluated_at)
         .filter(|at| at.is_finite())
         .reduce(f64::max)

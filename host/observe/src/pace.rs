@@ -18,6 +18,11 @@ const TURNS: [Topic; 6] = [
     Topic::PickerInFlight,
 ];
 
+/// Whether the answers to such a query may be of an earlier instant than the tick.
+pub(crate) fn takes_turns(topic: Topic) -> bool {
+    TURNS.contains(&topic)
+}
+
 /// How many of them are asked after a tick: with the usual period none is older than 45 s.
 const AT_ONCE: usize = 2;
 

@@ -25,8 +25,7 @@ use current::Current;
 pub use live::Live;
 use process::Process;
 pub use published::{
-    Build, ErrorCount, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query, Stage,
-    StageSeconds,
+    Build, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query, Stage, StageSeconds,
 };
 
 /// Everything that `/metrics` shows.
@@ -65,30 +64,21 @@ impl Registry {
         }
     }
 
-    /// A cycle came to its end: shows what it decided.
+    /// Shows what a cycle saw and decided.
     pub fn update(&self, published: &Published) {
-        let outcome = if published.leader {
-            Outcome::Done
-        } else {
-            Outcome::Observed
-        };
-        self.process.tick(outcome, &published.stages);
         for decision in &published.decisions {
             self.count_policies(decision, &published.policies);
             self.process.guard(decision);
         }
         self.queries(&published.queries);
-        for error in &published.errors {
-            self.error(error.component, error.error_type);
-        }
         let doubled = self.current().replace(published);
         for _ in 0..doubled {
             self.error("publish", "duplicate_variant");
         }
     }
 
-    /// A cycle that decided nothing. What the one before it decided stays.
-    pub fn missed(&self, outcome: Outcome, stages: &[StageSeconds]) {
+    /// A cycle is over, or is left out. What was shown last stays.
+    pub fn ended(&self, outcome: Outcome, stages: &[StageSeconds]) {
         self.process.tick(outcome, stages);
     }
 

@@ -69,14 +69,16 @@ impl Part {
     }
 }
 
-/// All parts of a memory, each with its digest; as many as its size wants.
+/// All parts of a memory, each with its digest; as many of pools as its size wants, in powers of two,
+/// so that with more parts pools move to new ones only.
 pub(super) fn encode_all(
     memory: &Memory,
     target_bytes: usize,
     most_parts: usize,
 ) -> Vec<(String, Vec<u8>)> {
     let size = serde_json::to_vec(memory).map_or(0, |json| json.len());
-    let count = size.div_ceil(target_bytes).clamp(1, most_parts);
+    let count = size.div_ceil(target_bytes).next_power_of_two();
+    let count = count.clamp(1, most_parts);
     let parts = memory.split(count);
     let encoded = parts.iter().map(encode);
     encoded.map(|bytes| (digest(&bytes), bytes)).collect()

@@ -1,6 +1,6 @@
 //! Devices that are given out by dynamic resource allocation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::objects::device::{
     Device, ResourceClaim, ResourceClaimTemplate, ResourceSlice, SlicePool,
@@ -133,17 +133,27 @@ pub(super) fn held(claim: ResourceClaim) -> Vec<DeviceKey> {
         .collect()
 }
 
-/// Accelerators that one claim made from a template asks for.
-pub(super) fn asked(template: &ResourceClaimTemplate) -> u32 {
-    let requests = template.spec.spec.devices.requests.iter();
-    let requests = requests.filter_map(|request| {
-        request
-            .exactly
-            .as_ref()
-            .or_else(|| request.first_available.first())
-    });
-    let counted = requests
-        .filter(|request| is_accelerator(&request.device_class_name) && !request.admin_access)
-        .map(|request| request.count.unwrap_or(1));
-    counted.fold(0, u32::saturating_add)
+/// What one claim made from a template asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) accelerators: u32,
+    /// Device classes that by their names are of no accelerator, though they may be.
+    pub(crate) others: BTreeSet<String>,
+}
+
+pub(super) fn asked(template: ResourceClaimTemplate) -> Asked {
+    let mut asked = Asked::default();
+    for request in template.spec.spec.devices.requests {
+        let mut choices = request.exactly.into_iter().chain(request.first_available);
+        let Some(request) = choices.next().filter(|request| !request.admin_access) else {
+            continue;
+        };
+        if is_accelerator(&request.device_class_name) {
+            let count = request.count.unwrap_or(1);
+            asked.accelerators = asked.accelerators.saturating_add(count);
+        } else {
+            asked.others.insert(request.device_class_name);
+        }
+    }
+    asked
 }

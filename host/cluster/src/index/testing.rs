@@ -76,7 +76,7 @@ pub(crate) fn apply(index: &mut Index, object: &Value) {
         }
         "ResourceSlice" => index.apply_slice(read(object)),
         "ResourceClaim" => index.apply_device_claim(read(object)),
-        "ResourceClaimTemplate" => index.apply_claim_template(&read(object)),
+        "ResourceClaimTemplate" => index.apply_claim_template(read(object)),
         _ => index.apply_workload(group, kind, read(object)),
     }
 }

@@ -61,7 +61,10 @@ fn a_lease_that_was_released_is_taken_at_once() {
 fn a_leader_that_cannot_renew_stops_before_others_start() {
     let mut me = candidacy();
     me.hold(&held_by("me", 0), 0);
-    let leader = Standing::Leader { transitions: 4 };
+    let leader = Standing::Leader {
+        transitions: 4,
+        until_ms: 10 * SECOND,
+    };
     assert_eq!(me.standing(10 * SECOND - 1), leader);
     assert_eq!(
         me.standing(10 * SECOND),

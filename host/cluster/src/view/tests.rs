@@ -288,6 +288,23 @@ fn pods_of_several_pools_are_those_of_the_first_and_that_is_said() {
 }
 
 #[test]
+fn devices_of_which_nobody_knows_that_they_are_gpus_are_said() {
+    let class = "/spec/spec/devices/requests/0/exactly/deviceClassName";
+    let pods = "/spec/template/spec";
+    let claims = json!([{"name": "one", "resourceClaimTemplateName": "t"}]);
+    let claiming = deployment("a/d", 1).with(&format!("{pods}/resourceClaims"), claims);
+    let template = claim_template("a/t", 2).with(class, "h100-large");
+    let with_gpus = view_of(&[claiming.clone(), variant("a/d", "d"), template.clone()]);
+    let warnings = &with_gpus.only().1.warnings;
+    assert_eq!(warnings, &[] as &[String], "a network card, perhaps");
+    let bare = claiming.with(&format!("{pods}/containers/0/resources"), json!({}));
+    let seen = view_of(&[bare, variant("a/d", "d"), template]);
+    let (variant, of) = seen.only();
+    assert_eq!(variant.gpus_per_replica, 0);
+    assert!(of.warnings[0].contains("class `h100-large`"), "{of:?}");
+}
+
+#[test]
 fn a_claim_template_that_is_not_there_is_said() {
     let claims = json!([
         {"name": "one", "resourceClaimTemplateName": "there"},
@@ -308,7 +325,7 @@ fn a_claim_template_that_is_not_there_is_said() {
     assert_eq!(variant.gpus_per_replica, 2);
     assert_eq!(
         of.warnings,
-        ["ResourceClaimTemplate `absent` does not exist: its GPUs are not counted"]
+        ["ResourceClaimTemplate `absent` is not there: its GPUs are not counted"]
     );
 }
 
@@ -457,8 +474,18 @@ fn how_long_replicas_took_to_start_is_remembered_when_there_are_none() {
 #[test]
 fn what_was_decided_before_is_read_from_the_status() {
     let variant = variant("a/v", "d");
-    let decided = json!({"desiredOptimizedAlloc": {"numReplicas": 0}});
-    for (status, recorded) in [(Value::Null, None), (json!({}), None), (decided, Some(0))] {
+    let decided = |applied: Value| {
+        let allocation = json!({"numReplicas": 0});
+        json!({"desiredOptimizedAlloc": allocation, "actuation": {"applied": applied}})
+    };
+    for (status, recorded) in [
+        (Value::Null, None),
+        (json!({}), None),
+        (decided(json!(true)), Some(0)),
+        // Nobody was told to act on it.
+        (decided(json!(false)), None),
+        (decided(Value::Null), None),
+    ] {
         let claim = variant.clone().with("/status", status);
         let seen = view_of(&[deployment("a/d", 4), claim]);
         let (variant, of) = seen.only();

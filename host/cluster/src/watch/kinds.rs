@@ -8,9 +8,10 @@ use kube::core::{
 };
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch::Receiver;
 
-use super::stream::{Handlers, follow};
-use super::{CLAIMS_FIRST, Cluster};
+use super::stream::{Handlers, Watch, follow};
+use super::{CLAIMS_FIRST, Cluster, WatchState};
 use crate::index::claim::{TargetKey, Way};
 use crate::index::{Index, Key, PoolVersion};
 use crate::objects::Object;
@@ -24,21 +25,27 @@ use crate::objects::variant::VariantAutoscaling;
 use crate::objects::workload::Workload;
 
 /// Kinds without which nothing is decided; of these, those that every cluster has.
-pub(super) const REQUIRED: [&str; 9] = [
+pub(super) const REQUIRED: [&str; 12] = [
     "Deployment",
     "HorizontalPodAutoscaler",
     "InferencePool",
     "InferencePool (v1alpha2)",
     "LeaderWorkerSet",
+    "Namespace",
     "Pod",
+    "ReplicaSet",
     "ScaledObject",
+    "Service",
     "StatefulSet",
     "VariantAutoscaling",
 ];
-pub(super) const ALWAYS_THERE: [&str; 4] = [
+pub(super) const ALWAYS_THERE: [&str; 7] = [
     "Deployment",
     "HorizontalPodAutoscaler",
+    "Namespace",
     "Pod",
+    "ReplicaSet",
+    "Service",
     "StatefulSet",
 ];
 
@@ -133,7 +140,7 @@ impl Cluster {
         let namespaces = resource("", "v1", "Namespace", "namespaces");
         let api: Api<Metadata> = Api::all_with(self.client.clone(), &namespaces);
         self.spawn(
-            "Namespace".to_owned(),
+            ("Namespace", ""),
             &namespaces,
             api,
             Handlers::new(
@@ -208,7 +215,7 @@ impl Cluster {
         let nodes = resource("", "v1", "Node", "nodes");
         let api: Api<Node> = Api::all_with(self.client.clone(), &nodes);
         self.spawn(
-            "Node".to_owned(),
+            ("Node", ""),
             &nodes,
             api,
             Handlers::new(Index::apply_node, |index, (_, name)| {
@@ -223,7 +230,7 @@ impl Cluster {
         let slices = device("ResourceSlice", "resourceslices");
         let api: Api<ResourceSlice> = Api::all_with(self.client.clone(), &slices);
         self.spawn(
-            "ResourceSlice".to_owned(),
+            ("ResourceSlice", ""),
             &slices,
             api,
             Handlers::new(Index::apply_slice, |index, (_, name)| {
@@ -236,10 +243,7 @@ impl Cluster {
         );
         self.watch::<ResourceClaimTemplate>(
             device("ResourceClaimTemplate", "resourceclaimtemplates"),
-            Handlers::new(
-                |index, object| index.apply_claim_template(&object),
-                Index::delete_claim_template,
-            ),
+            Handlers::new(Index::apply_claim_template, Index::delete_claim_template),
         );
     }
 
@@ -248,8 +252,8 @@ impl Cluster {
         let claims = || {
             let kinds = self.kinds();
             let settled = |kind: &&str| {
-                let state = kinds.get(*kind);
-                state.is_some_and(|state| state.synced || state.absent || state.error.is_some())
+                let state = WatchState::of(&kinds, kind);
+                state.synced || state.absent || state.error.is_some()
             };
             let kinds = [
                 "VariantAutoscaling",
@@ -266,14 +270,10 @@ impl Cluster {
         .await;
         self.index().take_unlisted();
         let pods = resource("", "v1", "Pod", "pods");
-        for api in self.apis::<Pod>(&pods) {
-            let handlers = Handlers::new(Index::apply_pod, Index::delete_pod);
-            let stream = move || watcher(api.clone(), config());
-            let (cluster, pods) = (self.clone(), pods.clone());
-            tokio::spawn(async move {
-                let relist = Some(&cluster.picture.relist);
-                follow(&cluster, ("Pod", &pods), stream, handlers, relist).await;
-            });
+        let handlers = Handlers::new(Index::apply_pod, Index::delete_pod);
+        for (namespace, api) in self.apis::<Pod>("Pod", &pods) {
+            let relist = Some(self.picture.relist.subscribe());
+            self.spawn_with(("Pod", &namespace), &pods, api, handlers.clone(), relist);
         }
     }
 
@@ -290,33 +290,61 @@ impl Cluster {
         K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
         K: Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        for api in self.apis(&resource) {
-            self.spawn(name.clone(), &resource, api, handlers.clone());
+        for (namespace, api) in self.apis(&name, &resource) {
+            self.spawn((&name, &namespace), &resource, api, handlers.clone());
         }
     }
 
-    fn spawn<K>(&self, name: String, resource: &ApiResource, api: Api<K>, handlers: Handlers<K>)
-    where
+    fn spawn<K>(
+        &self,
+        watch: (&str, &str),
+        resource: &ApiResource,
+        api: Api<K>,
+        handlers: Handlers<K>,
+    ) where
         K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let (cluster, resource) = (self.clone(), resource.clone());
-        let stream = move || watcher(api.clone(), config());
-        tokio::spawn(async move {
-            follow(&cluster, (&name, &resource), stream, handlers, None).await;
-        });
+        self.spawn_with(watch, resource, api, handlers, None);
     }
 
-    /// One for all namespaces, or one for each that is watched.
-    fn apis<K>(&self, resource: &ApiResource) -> Vec<Api<K>>
+    /// A word from `relist` opens the watch anew.
+    fn spawn_with<K>(
+        &self,
+        (kind, namespace): (&str, &str),
+        resource: &ApiResource,
+        api: Api<K>,
+        handlers: Handlers<K>,
+        relist: Option<Receiver<u64>>,
+    ) where
+        K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let watch = Watch {
+            cluster: self.clone(),
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            resource: resource.clone(),
+        };
+        let stream = move || watcher(api.clone(), config());
+        tokio::spawn(follow(watch, stream, handlers, relist));
+    }
+
+    /// One for all namespaces, of the empty name, or one for each that is watched. From now on the
+    /// kind is listed where all of them are.
+    fn apis<K>(&self, kind: &str, resource: &ApiResource) -> Vec<(String, Api<K>)>
     where
         K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
     {
-        if self.namespaces.is_empty() {
-            return vec![Api::all_with(self.client.clone(), resource)];
-        }
-        let namespaces = self.namespaces.iter();
-        namespaces
-            .map(|namespace| Api::namespaced_with(self.client.clone(), namespace, resource))
-            .collect()
+        let client = || self.client.clone();
+        let apis: Vec<(String, Api<K>)> = if self.namespaces.is_empty() {
+            vec![(String::new(), Api::all_with(client(), resource))]
+        } else {
+            let of = |name: &String| (name.clone(), Api::namespaced_with(client(), name, resource));
+            self.namespaces.iter().map(of).collect()
+        };
+        let watches = apis
+            .iter()
+            .map(|(name, _)| (name.clone(), WatchState::default()));
+        self.kinds().insert(kind.to_owned(), watches.collect());
+        apis
     }
 }

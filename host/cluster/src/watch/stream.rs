@@ -9,9 +9,9 @@ use futures::{Stream, StreamExt as _};
 use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Error, Event};
-use tokio::sync::Notify;
+use tokio::sync::watch::Receiver;
 
-use super::Cluster;
+use super::{Cluster, WatchState};
 use crate::index::{Index, Key, key};
 use crate::refusal::{explained, with_cause};
 
@@ -55,73 +55,81 @@ impl<K> Handlers<K> {
     }
 }
 
+/// Of which kind, and where.
+pub(super) struct Watch {
+    pub(super) cluster: Cluster,
+    pub(super) kind: String,
+    /// Empty for all of them.
+    pub(super) namespace: String,
+    pub(super) resource: ApiResource,
+}
+
 /// Feeds the index from streams that `open` opens; a word from `relist` opens the next one.
 pub(super) async fn follow<K, S>(
-    cluster: &Cluster,
-    (kind, resource): (&str, &ApiResource),
+    watch: Watch,
     open: impl Fn() -> S,
     handlers: Handlers<K>,
-    relist: Option<&Notify>,
+    mut relist: Option<Receiver<u64>>,
 ) where
     K: kube::Resource,
     S: Stream<Item = Result<Event<K>, Error>> + Send,
 {
     let mut follower = Follower {
-        cluster,
-        kind,
+        watch,
         handlers,
         known: BTreeSet::new(),
         listed: BTreeSet::new(),
+        is_listing: false,
         not_found: 0,
     };
     loop {
         let mut stream = pin!(open().default_backoff());
         loop {
             let asked_to_relist = async {
-                match relist {
-                    Some(relist) => relist.notified().await,
-                    None => std::future::pending().await,
+                // A word that comes while nobody waits for it is kept.
+                let told = match &mut relist {
+                    Some(relist) => relist.changed().await.is_ok(),
+                    None => false,
+                };
+                if !told {
+                    std::future::pending().await
                 }
             };
             tokio::select! {
                 event = stream.next() => match event {
                     Some(Ok(event)) => follower.take(event),
                     Some(Err(error)) => {
-                        let forbidden = code(&error) == Some(403);
-                        if forbidden && !cluster.serves(resource).await {
-                            follower.miss();
-                            continue;
-                        }
-                        follower.fail(&error);
-                        // The stream itself would ask for the same watch for ever.
-                        if code(&error) == Some(410) {
-                            tokio::time::sleep(RELIST_PAUSE).await;
+                        if follower.fail(&error).await {
                             break;
                         }
                     }
                     None => break,
                 },
-                () = asked_to_relist => break,
+                // A list that comes in is not given up, or none would end where words come fast.
+                () = asked_to_relist, if !follower.is_listing => break,
             }
         }
     }
 }
 
-struct Follower<'a, K> {
-    cluster: &'a Cluster,
-    kind: &'a str,
+struct Follower<K> {
+    watch: Watch,
     handlers: Handlers<K>,
     /// Objects that the index was given.
     known: BTreeSet<Key>,
     /// Those of them that the list which is coming in has had so far.
     listed: BTreeSet<Key>,
+    is_listing: bool,
     not_found: u32,
 }
 
-impl<K: kube::Resource> Follower<'_, K> {
+impl<K: kube::Resource> Follower<K> {
     fn take(&mut self, event: Event<K>) {
         match event {
-            Event::Init => self.listed.clear(),
+            Event::Init => {
+                self.is_listing = true;
+                self.listed.clear();
+            }
             Event::InitApply(object) => {
                 self.listed.insert(key(object.meta()));
                 self.apply(object);
@@ -129,14 +137,16 @@ impl<K: kube::Resource> Follower<'_, K> {
             Event::InitDone => {
                 let gone: Vec<Key> = self.known.difference(&self.listed).cloned().collect();
                 gone.iter().for_each(|key| self.delete(key));
+                self.is_listing = false;
                 self.listed.clear();
                 self.not_found = 0;
-                self.cluster.note(self.kind, |state| {
+                self.note(|state| {
                     state.synced = true;
                     state.absent = false;
                     state.error = None;
                 });
-                tracing::debug!(kind = self.kind, objects = self.known.len(), "listed");
+                let (kind, objects) = (&self.watch.kind, self.known.len());
+                tracing::debug!(kind, objects, "listed");
             }
             Event::Apply(object) => self.apply(object),
             Event::Delete(object) => self.delete(&key(object.meta())),
@@ -144,47 +154,72 @@ impl<K: kube::Resource> Follower<'_, K> {
     }
 
     fn apply(&mut self, object: K) {
+        self.not_found = 0;
         self.known.insert(key(object.meta()));
-        (self.handlers.apply)(&mut self.cluster.index(), object);
+        (self.handlers.apply)(&mut self.watch.cluster.index(), object);
     }
 
     fn delete(&mut self, key: &Key) {
         self.known.remove(key);
-        (self.handlers.delete)(&mut self.cluster.index(), key);
+        (self.handlers.delete)(&mut self.watch.cluster.index(), key);
     }
 
-    fn fail(&mut self, error: &Error) {
-        if code(error) == Some(404) {
+    fn note(&self, change: impl FnOnce(&mut WatchState)) {
+        let Watch {
+            cluster,
+            kind,
+            namespace,
+            ..
+        } = &self.watch;
+        cluster.note((kind, namespace), change);
+    }
+
+    /// Tells whether the stream is of no more use: it would ask for the same watch for ever.
+    async fn fail(&mut self, error: &Error) -> bool {
+        let Watch {
+            cluster, resource, ..
+        } = &self.watch;
+        let forbidden = code(error) == Some(403);
+        if code(error) == Some(404) || (forbidden && !cluster.serves(resource).await) {
             return self.miss();
         }
         self.not_found = 0;
         let message =
             asked(error).map_or_else(|| with_cause(error), |refused| explained(refused, RIGHTS));
-        self.cluster.note(self.kind, |state| {
+        let Watch {
+            kind, namespace, ..
+        } = &self.watch;
+        self.note(|state| {
             if state.error.as_ref() != Some(&message) {
                 let error = &message;
-                tracing::warn!(kind = self.kind, error, "watch failed; trying again");
+                tracing::warn!(kind, namespace, error, "watch failed; trying again");
             }
             state.error = Some(message);
         });
+        let expired = code(error) == Some(410);
+        if expired {
+            tokio::time::sleep(RELIST_PAUSE).await;
+        }
+        expired
     }
 
-    /// There is no such kind.
-    fn miss(&mut self) {
+    /// There is no such kind. Tells whether its objects went: were it to come back, a watch of
+    /// before would not list them again.
+    fn miss(&mut self) -> bool {
         self.not_found += 1;
-        if self.not_found >= GONE_AFTER && !self.known.is_empty() {
-            tracing::warn!(
-                kind = self.kind,
-                "the kind is gone, and its objects with it"
-            );
+        self.note(|state| {
+            state.absent = true;
+            state.error = None;
+        });
+        let gone = self.not_found >= GONE_AFTER && !self.known.is_empty();
+        if gone {
+            let kind = &self.watch.kind;
+            tracing::warn!(kind, "the kind is gone, and its objects with it");
             for key in std::mem::take(&mut self.known) {
                 self.delete(&key);
             }
         }
-        self.cluster.note(self.kind, |state| {
-            state.absent = true;
-            state.error = None;
-        });
+        gone
     }
 }
 
@@ -205,3 +240,6 @@ fn asked(error: &Error) -> Option<&kube::Error> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

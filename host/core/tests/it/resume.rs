@@ -90,6 +90,11 @@ fn a_memory_that_is_lost_starts_from_what_the_object_says() {
         (3, false)
     );
     assert_eq!(decided(&mut Memory::default(), 1, None, None), (1, false));
+    assert_eq!(
+        decided(&mut Memory::default(), 8, Some(3), None),
+        (8, false),
+        "somebody may have set more long after that was recorded"
+    );
     let mut memory = Memory::default();
     decided(&mut memory, 1, None, Some(5));
     assert_eq!(
@@ -131,6 +136,47 @@ fn parts_put_together_in_any_order_are_the_memory() {
         let mut whole = Memory::default();
         parts.into_iter().for_each(|part| whole.absorb(part));
         assert_eq!(whole, memory);
+    }
+}
+
+#[test]
+fn parts_of_two_saves_lose_no_pool_and_the_later_one_counts() {
+    let names: Vec<String> = (0..20).map(|number| format!("p{number}")).collect();
+    let saved = |now_ms: u64, wanted: u32| {
+        let mut memory = Memory::default();
+        let pools = names.iter().map(|name| pool(name, vec![variant("v", 3)]));
+        let mut seen = snapshot(pools.collect());
+        seen.now_ms += now_ms;
+        let policies = vec![policies(&content(), &plans(move |_, _| wanted)); names.len()];
+        let _ = tick(&seen, &policies, &mut memory);
+        memory
+    };
+    let (before, after) = (saved(0, 4), saved(1, 5));
+    let all = names.iter().map(|name| (name.as_str(), &[("v", 3)][..]));
+    let all: Vec<_> = all.collect();
+    for (few, many) in [(1, 2), (2, 4), (4, 16)] {
+        // Whoever wants more parts writes the last ones first, and may die after any of them.
+        let (old, new) = (before.split(few), after.split(many));
+        for written in 0..=new.len() {
+            let kept_from = new.len() - written;
+            let mut parts: Vec<Memory> = old.iter().take(kept_from).cloned().collect();
+            parts.extend(new.iter().skip(kept_from).cloned());
+            for parts in [parts.clone(), parts.into_iter().rev().collect()] {
+                let mut whole = Memory::default();
+                parts.into_iter().for_each(|part| whole.absorb(part));
+                let held = held(&mut whole, &all);
+                let known = |counts: &Vec<u32>| matches!(counts[..], [4 | 5]);
+                assert!(
+                    held.iter().all(known),
+                    "{few} to {many}, {written}: {held:?}"
+                );
+            }
+        }
+        let mut whole = Memory::default();
+        let both = old.into_iter().rev().chain(new).chain(before.split(few));
+        both.for_each(|part| whole.absorb(part));
+        let held = held(&mut whole, &all);
+        assert!(held.iter().all(|counts| counts[..] == [5]), "{held:?}");
     }
 }
 

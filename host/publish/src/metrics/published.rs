@@ -1,11 +1,11 @@
-//! What is told to the metrics at the end of a cycle: plain data.
+//! What is told to the metrics of a cycle: plain data.
 
 use trimtab_contract::Accelerator;
 use trimtab_core::decision::PoolDecision;
 use trimtab_core::fleet::MetricsState;
 use trimtab_core::policies::Digest;
 
-/// One cycle that came to its end.
+/// What one cycle saw and decided.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Published {
     /// Milliseconds since the Unix epoch at which it was decided.
@@ -17,15 +17,11 @@ pub struct Published {
     pub pools: Vec<PoolMetrics>,
     /// GPUs by accelerator; `None` where the inventory cannot be discovered.
     pub inventory: Option<Vec<Accelerator>>,
-    /// How long each stage of the cycle took.
-    pub stages: Vec<StageSeconds>,
     /// Names of the policies that are bound. A policy that only ever faults names itself nowhere
     /// else.
     pub policies: Vec<PolicyName>,
     /// The cycle's queries to Prometheus.
     pub queries: Vec<Query>,
-    /// What went wrong without ending the cycle.
-    pub errors: Vec<ErrorCount>,
 }
 
 /// What the measurements of one pool were like.
@@ -93,13 +89,6 @@ pub struct Query {
     pub seconds: f64,
     /// Why it has no answer: of a closed vocabulary. `None` where it has one.
     pub error: Option<&'static str>,
-}
-
-/// Something that went wrong; both words are of a closed vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorCount {
-    pub component: &'static str,
-    pub error_type: &'static str,
 }
 
 /// The program that runs.

@@ -229,8 +229,8 @@ fn a_follower_shows_what_it_sees() {
 fn a_cycle_that_fails_leaves_what_was_decided_before() {
     let registry = registry();
     registry.update(&cycle(vec![pool("p", vec![variant("a", 2, 2, 5)])]));
-    registry.missed(Outcome::Failed, &[]);
-    registry.missed(Outcome::Skipped, &[]);
+    registry.ended(Outcome::Failed, &[]);
+    registry.ended(Outcome::Skipped, &[]);
     assert_eq!(
         value(&registry, &format!("wva_desired_replicas{A}")),
         Some(5.0)

@@ -1,6 +1,7 @@
 //! One walk along the line, on a real cluster: observe, measure, decide, publish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::Instrument as _;
 use trimtab_cluster::Cluster;
@@ -15,13 +16,17 @@ use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 use trimtab_observe::{Answers, Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::metrics::{
-    ErrorCount, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
+    Outcome, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
 };
 
 use super::clock::{Stopwatch, now_ms};
 use super::config::{Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
 use super::policies::Policies;
+
+/// Share of what is left of a cycle's time in which statuses and events may be written: a cycle is to
+/// come to its end by itself.
+const WRITING_SHARE: f64 = 0.9;
 
 /// All that a cycle works with.
 pub(super) struct Cycle {
@@ -51,36 +56,50 @@ struct Seen {
     fleet: Vec<FleetPool>,
     policies: Vec<PoolPolicies>,
     measured: Vec<Measured>,
+    /// How each pool is measured.
+    pools: Vec<PoolMetrics>,
     queries: Vec<Query>,
     /// Seconds until the view stood, and from then until it was measured.
     seconds: [f64; 2],
 }
 
 impl Cycle {
-    /// One cycle. Decides only as the leader, and writes only while it still is.
+    /// One cycle. Decides only as the leader, and writes only while it still is. Counts are shown
+    /// before anything is written: the API server may have too much to do.
     /// Tells whether another count than before is asked for.
     pub(super) async fn run(&mut self) -> bool {
         let mut seen = self.observe().await;
         let mut watch = Stopwatch::start();
-        let pools = told(&seen);
         let decisions = tokio::task::block_in_place(|| self.decide(&mut seen));
         let decided = watch.lap();
         log(&seen.view, &decisions);
-        let errors = self.write(&seen, &decisions, &pools).await;
-        let variants = decisions.iter().flat_map(|pool| &pool.variants);
-        let changed = variants
-            .into_iter()
-            .any(|variant| variant.desired != variant.previous);
-        let stages = [(Stage::Decide, decided), (Stage::Publish, watch.lap())];
-        self.publish(seen, decisions, pools, &stages, errors);
-        changed
+        let told = self.show(&mut seen, decisions);
+        let spent = seen.seconds.iter().sum::<f64>() + decided;
+        self.write(&seen.view, &told, spent).await;
+        let [observed, measured] = seen.seconds;
+        self.registry.ended(
+            Outcome::Done,
+            &[
+                took(Stage::Observe, observed),
+                took(Stage::Measure, measured),
+                took(Stage::Decide, decided),
+                took(Stage::Publish, watch.lap()),
+            ],
+        );
+        let mut variants = told.decisions.iter().flat_map(|pool| &pool.variants);
+        variants.any(|variant| variant.desired != variant.previous)
     }
 
     /// A cycle of one that does not lead: sees and shows what there is, and decides nothing.
     pub(super) async fn follow(&mut self) {
-        let seen = self.observe().await;
-        let pools = told(&seen);
-        self.publish(seen, Vec::new(), pools, &[], Vec::new());
+        let mut seen = self.observe().await;
+        self.show(&mut seen, Vec::new());
+        let [observed, measured] = seen.seconds;
+        let stages = [
+            took(Stage::Observe, observed),
+            took(Stage::Measure, measured),
+        ];
+        self.registry.ended(Outcome::Observed, &stages);
     }
 
     async fn observe(&mut self) -> Seen {
@@ -97,8 +116,9 @@ impl Cycle {
         Seen {
             now_ms,
             view,
-            fleet,
             policies,
+            pools: pools(&fleet, &measured),
+            fleet,
             measured,
             queries: queries(&answers),
             seconds: [observed, watch.lap()],
@@ -121,30 +141,18 @@ impl Cycle {
         self.unanswered = reason;
     }
 
-    fn publish(
-        &self,
-        seen: Seen,
-        decisions: Vec<PoolDecision>,
-        pools: Vec<PoolMetrics>,
-        stages: &[(Stage, f64)],
-        errors: Vec<ErrorCount>,
-    ) {
-        let [observed, measured] = seen.seconds;
-        let first = [(Stage::Observe, observed), (Stage::Measure, measured)];
-        let stages = first.iter().chain(stages);
-        self.registry.update(&Published {
+    fn show(&self, seen: &mut Seen, decisions: Vec<PoolDecision>) -> Published {
+        let told = Published {
             now_ms: seen.now_ms,
-            leader: self.leadership.leads(),
+            leader: self.leadership.left().is_some(),
             decisions,
-            pools,
+            pools: std::mem::take(&mut seen.pools),
             inventory: seen.view.inventory.clone().ok(),
-            stages: stages
-                .map(|&(stage, seconds)| StageSeconds { stage, seconds })
-                .collect(),
             policies: self.policies.names(),
-            queries: seen.queries,
-            errors,
-        });
+            queries: std::mem::take(&mut seen.queries),
+        };
+        self.registry.update(&told);
+        told
     }
 
     /// Asks, between two cycles, what the next ones need not wait for.
@@ -202,54 +210,48 @@ impl Cycle {
         decisions
     }
 
-    /// Status and events; nothing of it where this process no longer leads.
-    async fn write(
-        &mut self,
-        seen: &Seen,
-        decisions: &[PoolDecision],
-        measured: &[PoolMetrics],
-    ) -> Vec<ErrorCount> {
-        if !self.leadership.leads() {
-            return Vec::new();
-        }
-        let (view, now_ms) = (&seen.view, seen.now_ms);
-        let pools = view.pools.iter().zip(decisions);
+    /// Status and events, as long as this process leads and before its cycle is over. `spent` are
+    /// the seconds of it that have passed.
+    async fn write(&mut self, view: &View, told: &Published, spent: f64) {
+        let Some(leads_for) = self.leadership.left() else {
+            return;
+        };
+        let pools = view.pools.iter().zip(&told.decisions);
         let mut wanted: Vec<Wanted> = pools
             .clone()
-            .zip(measured)
+            .zip(&told.pools)
             .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused);
-        self.speaker.hear(news);
+        self.speaker.hear(news, told.now_ms);
         let writing = async {
-            let report = self.writer.write(wanted, now_ms).await;
+            let report = self.writer.write(wanted, told.now_ms).await;
             self.speaker.tell().await;
             report
         };
-        // Counts are published after this, also where the API server has too much to do.
-        let limit = self.config.tick_timeout().duration() / 2;
+        let left = self.config.tick_timeout().seconds() - spent;
+        let limit = Duration::from_secs_f64((left * WRITING_SHARE).max(0.0)).min(leads_for);
         let Ok(report) = tokio::time::timeout(limit, writing).await else {
             let seconds = limit.as_secs_f64();
-            tracing::warn!(seconds, "statuses not written in time; trying again");
-            let error = ErrorCount {
-                component: "status",
-                error_type: "timeout",
-            };
-            return vec![error];
+            tracing::warn!(
+                seconds,
+                "statuses and events not written in time; trying again"
+            );
+            return self.registry.error("status", "timeout");
         };
         for failed in &report.failed {
             tracing::warn!(failed, "status not written; trying again");
+            self.registry.error("status", "write");
         }
         if report.deferred > 0 {
             tracing::info!(deferred = report.deferred, "statuses wait for their turn");
         }
-        let error = ErrorCount {
-            component: "status",
-            error_type: "write",
-        };
-        vec![error; report.failed.len()]
     }
+}
+
+fn took(stage: Stage, seconds: f64) -> StageSeconds {
+    StageSeconds { stage, seconds }
 }
 
 fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
@@ -261,8 +263,8 @@ fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
 }
 
 /// How each pool is measured.
-fn told(seen: &Seen) -> Vec<PoolMetrics> {
-    let pools = seen.fleet.iter().zip(&seen.measured);
+fn pools(fleet: &[FleetPool], measured: &[Measured]) -> Vec<PoolMetrics> {
+    let pools = fleet.iter().zip(measured);
     pools
         .map(|(pool, measured)| PoolMetrics {
             namespace: pool.pool.namespace.clone(),

@@ -27,7 +27,10 @@ pub(super) struct Election {
 impl Leadership {
     /// For a process that takes itself for the only one.
     pub(super) fn alone() -> Self {
-        let (_, standing) = watch::channel(Standing::Leader { transitions: 0 });
+        let (_, standing) = watch::channel(Standing::Leader {
+            transitions: 0,
+            until_ms: u64::MAX,
+        });
         Self { standing }
     }
 
@@ -54,13 +57,12 @@ impl Leadership {
                 }
                 let now = elector.standing(steady_ms());
                 tell.send_if_modified(|standing| {
-                    let changed = *standing != now;
+                    let changed = leader(standing) != leader(&now);
                     if changed {
-                        let leads = matches!(now, Standing::Leader { .. });
                         tracing::info!(standing = ?now, "leadership");
-                        registry.lead(leads);
-                        *standing = now;
+                        registry.lead(matches!(now, Standing::Leader { .. }));
                     }
+                    *standing = now;
                     changed
                 });
                 tokio::select! {
@@ -76,16 +78,21 @@ impl Leadership {
         (Self { standing }, Election { stop, task })
     }
 
-    pub(super) fn leads(&self) -> bool {
-        matches!(*self.standing.borrow(), Standing::Leader { .. })
+    /// How long this process leads, unless it renews; `None` where it does not.
+    pub(super) fn left(&self) -> Option<Duration> {
+        match *self.standing.borrow() {
+            Standing::Leader { until_ms, .. } => {
+                let left = until_ms.saturating_sub(steady_ms());
+                (left > 0).then(|| Duration::from_millis(left))
+            }
+            Standing::Follower { .. } => None,
+        }
     }
 
     /// The change of leaders that made this process one.
     pub(super) fn reign(&self) -> Option<u32> {
-        match *self.standing.borrow() {
-            Standing::Leader { transitions } => Some(transitions),
-            Standing::Follower { .. } => None,
-        }
+        self.left()?;
+        leader(&self.standing.borrow()).ok()
     }
 
     /// Waits for the next change of leaders; for ever where there is no election.
@@ -93,6 +100,14 @@ impl Leadership {
         if self.standing.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// This process's reign, or else who leads.
+fn leader(standing: &Standing) -> Result<u32, Option<&str>> {
+    match standing {
+        Standing::Leader { transitions, .. } => Ok(*transitions),
+        Standing::Follower { leader } => Err(leader.as_deref()),
     }
 }
 

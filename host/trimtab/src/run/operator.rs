@@ -230,7 +230,7 @@ impl Operator {
                 self.health.ticked(self.clock.elapsed(), period);
             }
             for _ in 0..skipped(took.elapsed(), period) {
-                self.cycle.registry.missed(Outcome::Skipped, &[]);
+                self.cycle.registry.ended(Outcome::Skipped, &[]);
             }
             tokio::select! {
                 () = shutdown::told(stopping.clone()) => return,
@@ -245,7 +245,7 @@ impl Operator {
         let cycle = cycle::follow_within_span(&mut self.cycle);
         match tokio::time::timeout(limit, cycle).await {
             Ok(()) => self.health.ticked(self.clock.elapsed(), period),
-            Err(_) => self.cycle.registry.missed(Outcome::Failed, &[]),
+            Err(_) => self.cycle.registry.ended(Outcome::Failed, &[]),
         }
         self.ask_ahead(period, took).await;
     }
@@ -259,7 +259,7 @@ impl Operator {
     /// A cycle of the leader. False where it had to be given up.
     async fn turn(&mut self, reign: u32) -> bool {
         if self.reign != Some(reign) && !self.resume(reign).await {
-            self.cycle.registry.missed(Outcome::Failed, &[]);
+            self.cycle.registry.ended(Outcome::Failed, &[]);
             // Being started anew would not help.
             return true;
         }
@@ -270,7 +270,7 @@ impl Operator {
                 seconds = limit.as_secs_f64(),
                 "the cycle took too long; given up"
             );
-            self.cycle.registry.missed(Outcome::Failed, &[]);
+            self.cycle.registry.ended(Outcome::Failed, &[]);
             return false;
         };
         let interval = self.cycle.config.checkpoint_interval_seconds.duration();
@@ -283,7 +283,13 @@ impl Operator {
     /// Goes on with what the leader before remembered. Where that cannot be known now, nothing is
     /// decided; where it may not be read at all, it is started anew.
     async fn resume(&mut self, reign: u32) -> bool {
-        match self.checkpoint.load().await {
+        let limit = self.cycle.config.tick_timeout().duration();
+        let Ok(loaded) = tokio::time::timeout(limit, self.checkpoint.load()).await else {
+            tracing::warn!("state is not read: the API server does not answer; trying again");
+            self.cycle.registry.error("checkpoint", "read");
+            return false;
+        };
+        match loaded {
             Ok(loaded) => {
                 for (name, damage) in &loaded.damaged {
                     tracing::warn!(
@@ -318,16 +324,26 @@ impl Operator {
         if self.cycle.leadership.reign() != self.reign {
             return;
         }
-        let saved = self.checkpoint.save(&self.cycle.memory).await;
-        let Err(error) = saved else { return };
-        tracing::warn!(%error, "state not saved; trying again");
-        self.cycle.registry.error("checkpoint", "write");
-        if let SaveError::Fenced(_) = error {
-            // What stands there is another's; whoever leads writes over it.
-            if let Err(error) = self.checkpoint.load().await {
-                let error = explained(&error, checkpoint::RIGHTS);
-                tracing::warn!(error, "state cannot be read");
+        let limit = self.cycle.config.tick_timeout().duration();
+        let saving = async {
+            let saved = self.checkpoint.save(&self.cycle.memory).await;
+            let Err(error) = saved else { return true };
+            tracing::warn!(%error, "state not saved; trying again");
+            if let SaveError::Fenced(_) = error {
+                // What stands there is another's; whoever leads writes over it.
+                if let Err(error) = self.checkpoint.load().await {
+                    let error = explained(&error, checkpoint::RIGHTS);
+                    tracing::warn!(error, "state cannot be read");
+                }
             }
+            false
+        };
+        let saved = tokio::time::timeout(limit, saving).await;
+        if saved.is_err() {
+            tracing::warn!("state not saved: the API server does not answer; trying again");
+        }
+        if saved != Ok(true) {
+            self.cycle.registry.error("checkpoint", "write");
         }
     }
 

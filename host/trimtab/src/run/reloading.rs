@@ -19,6 +19,9 @@ use crate::binding::ANALYZER;
 /// ConfigMaps are asked for at most so often; the file is read before each cycle.
 const CONFIG_MAPS: Duration = Duration::from_secs(60);
 
+/// No cycle waits for them any longer.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Where the configuration comes from, and what it said last.
 pub(super) struct Reloading<'a> {
     arguments: &'a RunArguments,
@@ -136,24 +139,24 @@ impl<'a> Reloading<'a> {
 
     async fn read_config_maps(&mut self) {
         self.asked.lap();
-        match inherited::read(&self.client, &self.sought).await {
-            Ok(translation) => {
-                self.unread = None;
+        let read = inherited::read(&self.client, &self.sought);
+        let unread = match tokio::time::timeout(ANSWER, read).await {
+            Ok(Ok(translation)) => {
                 if translation != self.translation {
                     inherited::tell(&translation);
                     self.translation = translation;
                 }
+                None
             }
-            Err(error) => {
-                let unread = explained(&error, config_maps::RIGHTS);
-                if self.unread.as_ref() != Some(&unread) {
-                    tracing::warn!(
-                        unread,
-                        "WVA's ConfigMaps cannot be read, what they said stands"
-                    );
-                }
-                self.unread = Some(unread);
-            }
+            Ok(Err(error)) => Some(explained(&error, config_maps::RIGHTS)),
+            Err(_) => Some("the API server does not answer".to_owned()),
+        };
+        if let Some(why) = unread.as_ref().filter(|_| unread != self.unread) {
+            tracing::warn!(
+                why,
+                "WVA's ConfigMaps cannot be read, what they said stands"
+            );
         }
+        self.unread = unread;
     }
 }

@@ -63,6 +63,9 @@ impl Clients {
 /// seen as such, and not as a cycle that is given up.
 const PROMETHEUS_SHARE: f64 = 2.0 / 3.0;
 
+/// Shortest window for rates, in intervals between cycles.
+const WINDOW_INTERVALS: f64 = 2.0;
+
 /// # Errors
 /// No Prometheus is named.
 pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
@@ -85,12 +88,22 @@ pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
         insecure_skip_verify: configured.insecure_skip_verify,
         query_timeout_seconds: timeout,
         deadline_seconds: timeout,
-        windows: Windows {
-            short_seconds: configured.window_seconds.seconds() as u32,
-            long_seconds: configured.long_window_seconds.seconds() as u32,
-        },
+        windows: windows(config),
         ..PrometheusConfig::default()
     })
+}
+
+/// A window that ends before the next begins would miss what comes between them, and a pool would
+/// never be known to be idle.
+fn windows(config: &Config) -> Windows {
+    let configured = &config.prometheus;
+    let intervals = config.interval_seconds.seconds() * WINDOW_INTERVALS;
+    let short = configured.window_seconds.seconds().max(intervals);
+    let long = configured.long_window_seconds.seconds().max(short);
+    Windows {
+        short_seconds: short.ceil() as u32,
+        long_seconds: long.ceil() as u32,
+    }
 }
 
 /// # Errors
@@ -159,5 +172,20 @@ mod tests {
         assert_eq!(deadline(15, None), 10.0);
         assert_eq!(deadline(6, None), 4.0);
         assert_eq!(deadline(6, Some(12)), 8.0);
+    }
+
+    #[test]
+    fn windows_of_two_cycles_overlap() {
+        let of = |interval: u32| {
+            let config = Config {
+                interval_seconds: Seconds::new(interval),
+                ..Config::default()
+            };
+            let windows = windows(&config);
+            (windows.short_seconds, windows.long_seconds)
+        };
+        assert_eq!(of(15), (60, 300));
+        assert_eq!(of(60), (120, 300));
+        assert_eq!(of(200), (400, 400));
     }
 }

@@ -150,7 +150,7 @@ fn device_claims_of_all_pods_of_a_replica_are_counted() {
 fn only_devices_that_are_accelerators_and_taken_are_asked_for() {
     let asked = |requests: Value| {
         let template = claim_template("a/t", 1).with("/spec/spec/devices/requests", requests);
-        crate::index::device::asked(&read(&template))
+        crate::index::device::asked(read(&template)).accelerators
     };
     let exactly =
         |class: &str, more: Value| json!({"exactly": more.with("/deviceClassName", class)});

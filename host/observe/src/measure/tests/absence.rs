@@ -270,6 +270,20 @@ fn a_clock_of_ours_that_is_late_makes_nothing_young() {
 }
 
 #[test]
+fn answers_that_were_kept_say_nothing_of_the_clock() {
+    // Prometheus is down since; what was asked of it between cycles is 40 s old.
+    let kept = Prometheus::at(NOW - 40.0).pod("a", Quantity::InputTokens, 100.0);
+    let mut prometheus = Topic::ALL
+        .into_iter()
+        .filter(|topic| *topic != Topic::Tokens)
+        .fold(kept, |kept, topic| kept.fail(topic, refused()));
+    prometheus.at = NOW;
+    let measured = prometheus.measure_one(&pool(&["a"]));
+    let of_clock = |warning: &&String| warning.contains("clock");
+    assert_eq!(measured.warnings.iter().find(of_clock), None);
+}
+
+#[test]
 fn a_replica_that_stops_reporting_grows_old_and_keeps_its_windows() {
     let (mut measurer, pools) = (Measurer::default(), [pool(&["a"])]);
     Prometheus::at(NOW)

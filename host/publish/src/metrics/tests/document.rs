@@ -84,21 +84,19 @@ fn everything() -> Registry {
             available: 8,
             quota: None,
         }]),
-        stages: vec![StageSeconds {
-            stage: Stage::Decide,
-            seconds: 0.1,
-        }],
         queries: vec![Query {
             kind: "load",
             seconds: 0.1,
             error: Some("timeout"),
         }],
-        errors: vec![ErrorCount {
-            component: "status",
-            error_type: "write",
-        }],
         ..cycle(vec![busy(digest)])
     });
+    registry.error("status", "write");
+    let decide = StageSeconds {
+        stage: Stage::Decide,
+        seconds: 0.1,
+    };
+    registry.ended(Outcome::Done, &[decide]);
     registry
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Prometheus {
     /// How long one query may take.
     pub(crate) timeout_seconds: Seconds,
     /// Over how long rates, maxima and latencies are taken; at least four scrapes should fall into
-    /// it.
+    /// it. Two intervals between cycles are taken at least.
     pub(crate) window_seconds: Seconds,
     /// Over how long token lengths and prefix hits are taken.
     pub(crate) long_window_seconds: Seconds,
