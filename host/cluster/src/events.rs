@@ -1,7 +1,10 @@
 //! Events on the objects that ask for scaling: when a count changes, and when something begins to
 //! be wrong. Nothing is said twice while it goes on.
 
-use std::collections::{BTreeSet, VecDeque};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -43,18 +46,24 @@ pub struct Told {
 /// Decides what is news. What goes on is remembered, so that it is told once.
 #[derive(Debug, Default)]
 pub struct News {
-    going_on: BTreeSet<(Claimant, String, String)>,
+    /// When each was last so, in milliseconds since the Unix epoch.
+    going_on: BTreeMap<(Claimant, String, String), u64>,
 }
+
+/// What is over for less than this and then comes back went on, in milliseconds.
+const OVER_AFTER_MS: u64 = 600_000;
 
 /// What is wrong with an object itself; an object may have several such.
 const INVALID: &str = "InvalidConfiguration";
 
 impl News {
-    /// What changed in this tick. `pools` and `decisions` stand side by side.
+    /// What changed in the tick of the instant `now_ms`, in milliseconds since the Unix epoch. Pools
+    /// and decisions stand side by side.
     pub fn of_tick<'a>(
         &mut self,
         pools: impl Iterator<Item = (&'a PoolView, &'a PoolDecision)>,
         refused: &[Refused],
+        now_ms: u64,
     ) -> Vec<Told> {
         let mut scaled = Vec::new();
         // What nothing is decided for is told first, and of other faults the rest next time.
@@ -92,15 +101,17 @@ impl News {
             }
         }
         scaled.truncate(MOST_AT_ONCE);
-        let before = std::mem::take(&mut self.going_on);
+        self.going_on
+            .retain(|_, last_ms| now_ms.saturating_sub(*last_ms) < OVER_AFTER_MS);
         for told in wrong {
             // Other notes carry figures that change all the time.
             let note = Some(&told.note).filter(|_| told.reason == INVALID);
             let note = note.cloned().unwrap_or_default();
             let key = (told.claimant.clone(), told.reason.clone(), note);
-            if before.contains(&key) {
-                self.going_on.insert(key);
-            } else if scaled.len() < MOST_AT_ONCE && self.going_on.insert(key) {
+            if let Some(last_ms) = self.going_on.get_mut(&key) {
+                *last_ms = now_ms;
+            } else if scaled.len() < MOST_AT_ONCE {
+                self.going_on.insert(key, now_ms);
                 scaled.push(told);
             }
         }
@@ -261,196 +272,4 @@ fn excerpt(text: &str, bytes: usize) -> String {
         .rev()
         .find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-    use crate::index::testing::*;
-    use http::{Request, Response};
-    use kube::client::Body;
-    use trimtab_contract::{Role, Stage};
-    use trimtab_core::decision::{Analyzed, Call, Planned};
-    use trimtab_core::snapshot::Mode;
-
-    fn told(number: usize) -> Told {
-        let view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
-        let of = &view.pools[0].variants[0];
-        Told {
-            claimant: of.claimant.clone(),
-            uid: of.uid.clone(),
-            warning: false,
-            reason: format!("Reason{number}"),
-            note: String::new(),
-        }
-    }
-
-    /// An API server that answers as it is told to, and the events that reached it.
-    fn server(answers: Vec<Option<u16>>) -> (Client, Arc<Mutex<Vec<String>>>) {
-        let reached = Arc::new(Mutex::new(Vec::new()));
-        let (answers, heard) = (Mutex::new(answers.into_iter()), Arc::clone(&reached));
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let answer = answers.lock().unwrap().next().unwrap_or(Some(201));
-            let heard = Arc::clone(&heard);
-            async move {
-                let body = request.into_body().collect_bytes().await.unwrap();
-                let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
-                let reason = event["reason"].as_str().unwrap().to_owned();
-                let Some(code) = answer else {
-                    return Err(std::io::Error::other("connection reset"));
-                };
-                heard.lock().unwrap().push(reason);
-                let body = if code == 201 {
-                    event
-                } else {
-                    serde_json::json!({"kind": "Status", "code": code, "status": "Failure",
-                                       "message": "no", "reason": "Forbidden"})
-                };
-                let body = Body::from(serde_json::to_vec(&body).unwrap());
-                Ok(Response::builder().status(code).body(body).unwrap())
-            }
-        });
-        (Client::new(service, "default"), reached)
-    }
-
-    #[tokio::test]
-    async fn what_the_api_server_does_not_answer_is_told_later() {
-        let (client, reached) = server(vec![Some(201), None, Some(403)]);
-        let mut speaker = Speaker::new(client, "i");
-        speaker.hear((0..3).map(told).collect(), 0);
-        speaker.tell().await;
-        assert_eq!(*reached.lock().unwrap(), ["Reason0"]);
-        // The refused one is not tried for ever.
-        speaker.tell().await;
-        assert_eq!(*reached.lock().unwrap(), ["Reason0", "Reason1", "Reason2"]);
-        speaker.tell().await;
-        assert_eq!(reached.lock().unwrap().len(), 3);
-    }
-
-    #[tokio::test]
-    async fn of_too_much_the_oldest_goes() {
-        let (client, reached) = server(Vec::new());
-        let mut speaker = Speaker::new(client, "i");
-        speaker.hear((0..=MOST_WAITING).map(told).collect(), 0);
-        speaker.tell().await;
-        let reached = reached.lock().unwrap();
-        assert_eq!((reached.len(), &*reached[0]), (MOST_WAITING, "Reason1"));
-    }
-
-    /// One replica of variant `v` is asked for.
-    fn decision() -> PoolDecision {
-        PoolDecision {
-            now_ms: 0,
-            namespace: "a".to_owned(),
-            pool: "model:m".to_owned(),
-            mode: Mode::Enforce,
-            analyses: Vec::new(),
-            plan: Planned {
-                call: silence(),
-                notes: Vec::new(),
-            },
-            variants: vec![VariantDecision {
-                variant: "v".to_owned(),
-                accelerator: "H100".to_owned(),
-                role: Role::Both,
-                current: 1,
-                previous: 1,
-                proposed: None,
-                desired: 1,
-                published: true,
-                reason: "no more H100".to_owned(),
-                steps: Vec::new(),
-            }],
-            conditions: Vec::new(),
-        }
-    }
-
-    fn silence() -> Call {
-        Call {
-            answered_by: None,
-            refusal: None,
-            faults: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_floor_that_cannot_be_met_is_told_once_with_the_reason() {
-        let view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
-        let mut news = News::default();
-        let mut told = |floor: f64| -> Vec<String> {
-            let mut decision = decision();
-            decision.analyses.push(Analyzed {
-                call: silence(),
-                stages: vec![Stage {
-                    role: Role::Both,
-                    unit: "requests/s".to_owned(),
-                    demand: floor,
-                    forecast: None,
-                    floor,
-                    ceiling: floor,
-                    capacities: vec![Capacity {
-                        variant: 0,
-                        per_replica: 8.0,
-                        load: 8.0,
-                        predicted_ttft: None,
-                        predicted_itl: None,
-                    }],
-                }],
-                notes: Vec::new(),
-            });
-            let told = news.of_tick([(&view.pools[0], &decision)].into_iter(), &[]);
-            told.into_iter()
-                .map(|told| format!("{}: {}", told.reason, told.note))
-                .collect()
-        };
-        assert_eq!(told(8.0), [] as [String; 0]);
-        let short = "FloorUnmet: pool model:m: 9.0 requests/s are needed, 8.0 are asked for: \
-                     no more H100";
-        assert_eq!(told(9.0), [short]);
-        assert_eq!(told(9.5), [] as [String; 0]);
-        assert_eq!(told(8.0), [] as [String; 0]);
-        assert_eq!(told(9.0), [short]);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told_next_time_and_refusals_are_told_first() {
-        let decision = decision();
-        let objects = [
-            deployment("a/d", 1),
-            variant("a/v", "d"),
-            variant("a/w", "e"),
-        ];
-        let mut view = view_of(&objects);
-        let pool = &mut view.pools[0];
-        let warnings = (0..MOST_AT_ONCE).map(|number| format!("fault {number}"));
-        pool.variants[0].warnings = warnings.collect();
-        let mut news = News::default();
-        let mut told = || news.of_tick([(&view.pools[0], &decision)].into_iter(), &view.refused);
-        let (first, second) = (told(), told());
-        assert_eq!(first.len(), MOST_AT_ONCE);
-        assert_eq!(first[0].reason, "TargetNotFound");
-        assert_eq!(second.len(), 1);
-        assert_eq!(second[0].note, format!("fault {}", MOST_AT_ONCE - 1));
-        assert_eq!(told(), []);
-    }
-
-    #[test]
-    fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {
-        let decision = decision();
-        let mut view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
-        let mut news = News::default();
-        let mut told = |warnings: &[&str]| -> Vec<String> {
-            let pool = &mut view.pools[0];
-            let warnings = warnings.iter().map(|warning| (*warning).to_owned());
-            pool.variants[0].warnings = warnings.collect();
-            let told = news.of_tick([(&*pool, &decision)].into_iter(), &[]);
-            told.into_iter().map(|told| told.note).collect()
-        };
-        assert_eq!(told(&["a cost"]), ["a cost"]);
-        assert_eq!(told(&["a cost", "a role"]), ["a role"]);
-        assert_eq!(told(&["a role"]), [] as [String; 0]);
-        assert_eq!(told(&["a role", "a cost"]), ["a cost"]);
-    }
 }

@@ -223,7 +223,7 @@ impl Cycle {
             .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
-        let news = self.news.of_tick(pools, &view.refused);
+        let news = self.news.of_tick(pools, &view.refused, told.now_ms);
         self.speaker.hear(news, told.now_ms);
         let writing = async {
             let report = self.writer.write(wanted, told.now_ms).await;
