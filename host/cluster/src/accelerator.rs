@@ -14,8 +14,8 @@ use crate::objects::Labels;
 pub(crate) struct Accelerators<'a> {
     index: &'a Index,
     kinds: Vec<NodeKind>,
-    /// The one kind of devices that there are to claim.
-    devices: Option<String>,
+    /// Kinds of devices that there are to claim.
+    devices: BTreeSet<String>,
 }
 
 /// Nodes that no target can tell from each other.
@@ -37,24 +37,26 @@ impl<'a> Accelerators<'a> {
         let devices = || {
             let known = device::devices(index.slices.values()).known.into_values();
             let whole = known.filter(|device| device.card.is_none());
-            only(whole.map(|device| device.accelerator).collect())
+            whole.map(|device| device.accelerator).collect()
         };
         Self {
             index,
             kinds: kinds(index, &keys),
-            devices: claiming.then(devices).flatten(),
+            devices: claiming.then(devices).unwrap_or_default(),
         }
     }
 
     /// The accelerator of a target's replicas: what its pods may be placed on, if that is one kind;
     /// else what they were placed on; else what a label says; else what its node selector says,
     /// though no such node exists yet. A variant whose accelerator is none of these is not
-    /// dropped: it is `unresolved`.
+    /// dropped: it is `unresolved`. So is one whose label is no one accelerator's name: what is
+    /// free of it is not known, and not zero.
     pub(crate) fn of<'p>(
         &self,
         target: &Target,
         label: Option<&str>,
         placed_on: impl Iterator<Item = &'p str>,
+        warnings: &mut Vec<String>,
     ) -> String {
         let label = label.or(target.accelerator.as_deref());
         if target.gpus.is_empty() && target.claim_templates.is_empty() {
@@ -63,11 +65,11 @@ impl<'a> Accelerators<'a> {
         }
         let devices = || {
             let claims = !target.claim_templates.is_empty();
-            self.devices.clone().filter(|_| claims)
+            claims.then(|| only(self.devices.clone())).flatten()
         };
         self.candidate(target)
             .or_else(|| self.placed(target, placed_on))
-            .or_else(|| label.map(|label| self.as_nodes_spell(label)))
+            .or_else(|| label.map(|label| self.as_spelt(label, warnings)))
             .or_else(devices)
             .or_else(|| target.selected_product().map(str::to_owned))
             .unwrap_or_else(|| UNRESOLVED.to_owned())
@@ -95,19 +97,47 @@ impl<'a> Accelerators<'a> {
         only(names)
     }
 
-    /// A short name such as `H100`, where just one accelerator's name has it as a part, is that.
-    fn as_nodes_spell(&self, label: &str) -> String {
+    /// A short name such as `H100`, where just one accelerator's name has it as a part, is that. Where
+    /// there are no accelerators at all, there is nothing to compare it with.
+    fn as_spelt(&self, label: &str, warnings: &mut Vec<String>) -> String {
         let wanted = label.to_ascii_uppercase();
-        let parts = |name: &&String| {
-            let name = name.to_ascii_uppercase();
-            name == wanted || name.split(['-', '_', ' ']).any(|part| part == wanted)
-        };
-        let all = self
+        let of_nodes = self
             .kinds
             .iter()
             .flat_map(|kind| kind.accelerators.values());
-        let named: BTreeSet<String> = all.filter(parts).cloned().collect();
-        only(named).unwrap_or_else(|| label.to_owned())
+        let all: BTreeSet<&String> = of_nodes.chain(&self.devices).collect();
+        let whole = |name: &&&String| name.eq_ignore_ascii_case(&wanted);
+        if let Some(name) = all.iter().find(whole) {
+            return (*name).clone();
+        }
+        let part = |name: &&String| {
+            let name = name.to_ascii_uppercase();
+            name.split(['-', '_', ' ']).any(|part| part == wanted)
+        };
+        let named: Vec<&str> = all
+            .iter()
+            .copied()
+            .filter(part)
+            .map(String::as_str)
+            .collect();
+        match named[..] {
+            [name] => name.to_owned(),
+            [] if all.is_empty() => label.to_owned(),
+            [] => {
+                warnings.push(format!(
+                    "no node has an accelerator `{label}`, as its label says: give it the name \
+                     that nodes have"
+                ));
+                UNRESOLVED.to_owned()
+            }
+            _ => {
+                let named = named.join("`, `");
+                warnings.push(format!(
+                    "its label's accelerator `{label}` may be `{named}`: name one of them"
+                ));
+                UNRESOLVED.to_owned()
+            }
+        }
     }
 }
 

@@ -56,8 +56,11 @@ pub struct Loaded {
 /// Why a checkpoint was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
-    /// Another process wrote meanwhile: it leads, or thinks so.
-    #[error("ConfigMap `{0}` was changed by another process: a new leader has taken over")]
+    /// It is not as this process left it.
+    #[error(
+        "ConfigMap `{0}` was changed by another process that leads, or by an earlier write of this \
+         one to which no answer came; it is read again"
+    )]
     Fenced(String),
     #[error("ConfigMap `{name}`: {}", explained(.source, RIGHTS))]
     Api { name: String, source: Box<Error> },
@@ -167,16 +170,17 @@ impl Checkpoint {
             match self.write(&name, &digest, bytes).await {
                 Ok(()) => changed += 1,
                 Err(error @ SaveError::Fenced(_)) => return Err(error),
-                Err(error) if grows => return Err(error),
+                Err(error @ SaveError::Api { .. }) if grows => return Err(error),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
         }
+        // What a part that goes had is in another only once all were written.
         let surplus = self
             .written
             .keys()
-            .filter(|name| !self.is_among(name, count));
+            .filter(|name| first_error.is_none() && !self.is_among(name, count));
         for name in surplus.cloned().collect::<Vec<_>>() {
             if let Err(error) = self.delete(&name).await {
                 first_error.get_or_insert(error);

@@ -182,12 +182,14 @@ impl Settings {
     /// The settings in force on an accelerator: each engine's own defaults where nothing was set.
     pub(crate) fn on(&self, accelerator: &str) -> Engine {
         let (batched, sequences) = self.defaults(accelerator);
-        let max_sequences = self.max_sequences.unwrap_or(sequences).max(1);
         let mut max_batched_tokens = self.max_batched_tokens.unwrap_or(batched);
         if let (Some(length), false) = (self.max_model_length, self.chunked_prefill) {
             // Without chunks a whole prompt must fit into one iteration.
             max_batched_tokens = max_batched_tokens.max(length);
         }
+        // Each request of an iteration has a token of it.
+        let sequences = sequences.min(max_batched_tokens);
+        let max_sequences = self.max_sequences.unwrap_or(sequences).max(1);
         if let Some(length) = self.max_model_length {
             max_batched_tokens = max_batched_tokens.min(max_sequences.saturating_mul(length));
         }
@@ -238,7 +240,19 @@ fn is_large(accelerator: &str) -> bool {
         return !name.contains("A100") && gigabytes.is_some_and(|memory| memory >= 70);
     }
     [
-        "H100", "H200", "H20", "H800", "GH200", "B200", "B300", "MI3", "GAUDI3", "GAUDI-3",
+        "H100",
+        "H200",
+        "H20",
+        "H800",
+        "GH200",
+        "B200",
+        "B300",
+        "RTX-PRO-6000",
+        "MI3",
+        "GAUDI2",
+        "GAUDI-2",
+        "GAUDI3",
+        "GAUDI-3",
     ]
     .iter()
     .any(|card| name.contains(card))

@@ -46,8 +46,9 @@ pub struct Told {
 /// Decides what is news. What goes on is remembered, so that it is told once.
 #[derive(Debug, Default)]
 pub struct News {
-    /// When each was last so, in milliseconds since the Unix epoch.
-    going_on: BTreeMap<(Claimant, String, String), u64>,
+    /// When each was last so, in milliseconds since the Unix epoch; by claimant, its uid, reason and
+    /// note.
+    going_on: BTreeMap<(Claimant, String, String, String), u64>,
 }
 
 /// What is over for less than this and then comes back went on, in milliseconds.
@@ -107,7 +108,9 @@ impl News {
             // Other notes carry figures that change all the time.
             let note = Some(&told.note).filter(|_| told.reason == INVALID);
             let note = note.cloned().unwrap_or_default();
-            let key = (told.claimant.clone(), told.reason.clone(), note);
+            // One that was made anew has a page of its own.
+            let of = (told.claimant.clone(), told.uid.clone());
+            let key = (of.0, of.1, told.reason.clone(), note);
             if let Some(last_ms) = self.going_on.get_mut(&key) {
                 *last_ms = now_ms;
             } else if scaled.len() < MOST_AT_ONCE {

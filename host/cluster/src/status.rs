@@ -174,7 +174,7 @@ fn metrics_available(metrics: &MetricsState) -> Shown {
         ),
         MetricsState::Missing(what) => (false, "MetricsMissing", what.clone()),
         MetricsState::Stale { age_seconds } => {
-            let message = format!("the newest measurements are {age_seconds:.0} s old");
+            let message = format!("the oldest measurements are {age_seconds:.0} s old");
             (false, "MetricsStale", message)
         }
         MetricsState::Unavailable(why) => (false, "PrometheusError", why.clone()),

@@ -307,7 +307,7 @@ impl Index {
             trimtab_contract::Role::Both
         });
         let nodes = counted.nodes.iter().copied();
-        let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes);
+        let accelerator = accelerators.of(target, claim.accelerator.as_deref(), nodes, warnings);
         let devices = self.devices_asked_for(&claim.target.namespace, target, warnings);
         let gpus = target.gpus.values();
         let gpus = gpus.fold(devices, |sum, count| sum.saturating_add(*count));

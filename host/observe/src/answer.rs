@@ -197,6 +197,12 @@ impl Answers {
         }
     }
 
+    /// Whether something may be missing in what one query brought.
+    pub(crate) fn is_partial(&self, topic: Topic) -> bool {
+        self.of(topic)
+            .is_some_and(|answer| !answer.warnings.is_empty())
+    }
+
     /// What an operator should know of the answers as a whole.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

@@ -109,13 +109,15 @@ impl Measurer {
         for (number, replica) in pool.replicas.iter().enumerate() {
             let of = Sums::of(&tick.cells.of(position, number, replica));
             let seen = self.seen(tick, replica.ready_since_ms, &of);
-            let (age, instances) = memory.age(&mut last, &replica.name, seen);
-            reports.add(replica, &of, age);
-            replicas.push(of.replica(replica, age, instances));
+            let reporting = memory.reporting(&mut last, &replica.name, seen);
+            reports.add(replica, &of, &reporting);
+            replicas.push(of.replica(replica, reporting.age, reporting.instances));
             sums.push((replica.variant, of));
         }
-        let picker = tick.pickers.load(position);
+        let picker = tick.pickers.load(position, pool.picker.as_ref());
+        let counts_are_whole = !reports.lost_count && !tick.answers.is_partial(Topic::Throughput);
         let sources = Sources {
+            counts_are_whole,
             position,
             pool: &pool.pool,
             replicas: &sums,
@@ -145,6 +147,7 @@ impl Measurer {
             age: sums.oldest.map(|oldest| (latest - oldest).max(0.0)),
             live: sums.live,
             engines: sums.engines,
+            counts: sums.get(Quantity::Finished).is_some(),
             forget_after: f64::from(self.windows.long_seconds),
         }
     }
@@ -206,6 +209,11 @@ fn warnings(
              from the engines; does Prometheus scrape the picker?",
             of.pool
         ));
+    }
+    if reports.lost_count && picker.arrivals.is_none() {
+        let lost = "some replicas no longer say how many requests they finish: the request rate is \
+                    not known";
+        warnings.push(lost.to_owned());
     }
     let behind = tick.evaluated_at.map_or(0.0, |at| tick.now - at);
     if behind.abs() > CLOCK_TOLERANCE {

@@ -23,6 +23,9 @@ struct Envelope {
     #[serde(default)]
     error: String,
     warnings: Option<Vec<String>>,
+    /// VictoriaMetrics' word for an answer that some of its stores had no part in.
+    #[serde(rename = "isPartial", default)]
+    is_partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -238,11 +241,15 @@ fn opened(envelope: Envelope) -> Result<Answer, QueryError> {
     if data.kind != "vector" {
         return Err(QueryError::WrongType { found: data.kind });
     }
+    let mut warnings = envelope.warnings.unwrap_or_default();
+    if envelope.is_partial {
+        warnings.push("it is partial: a store did not answer".to_owned());
+    }
     Ok(Answer {
         samples: data.result.samples,
         labels: data.result.labels,
         evaluated_at: data.result.evaluated_at,
-        warnings: envelope.warnings.unwrap_or_default(),
+        warnings,
     })
 }
 

@@ -132,9 +132,25 @@ fn a_short_name_becomes_that_of_the_nodes_where_just_one_fits() {
     assert_eq!(of("h100", &nodes), H100);
     assert_eq!(of("L4", &nodes), L4);
     // L4 is no part of L40S, and H1 none of H100.
-    assert_eq!(of("H1", &nodes), "H1");
+    assert_eq!(of("H1", &nodes), "unresolved");
     nodes.push(node("n3", "NVIDIA-H100-NVL", 8));
-    assert_eq!(of("H100", &nodes), "H100");
+    assert_eq!(of("H100", &nodes), "unresolved");
+    assert_eq!(of(H100, &nodes), H100);
+}
+
+#[test]
+fn a_label_that_is_no_one_accelerators_name_is_said() {
+    const LABEL: &str = "inference.optimization/acceleratorName";
+    let warning = |label: &str| {
+        let nodes = [node("n1", H100, 8), node("n2", "NVIDIA-H100-NVL", 8)];
+        let mut objects = vec![any().labelled(LABEL, label), variant("a/v", "d")];
+        objects.extend(nodes);
+        view_of(&objects).only().1.warnings.join("; ")
+    };
+    assert!(warning("H1").contains("no node has an accelerator `H1`"));
+    let several = format!("may be `{H100}`, `NVIDIA-H100-NVL`");
+    assert!(warning("H100").contains(&several), "{}", warning("H100"));
+    assert_eq!(warning(H100), "");
 }
 
 #[test]
@@ -173,7 +189,9 @@ fn device_claims_are_for_the_one_kind_of_devices_that_there_is() {
     assert_eq!(accelerator(claiming.clone(), &objects), H100);
     objects[1] = told;
     objects.push(slice("s2", "n2", &[device("gpu-0", "NVIDIA L4")]));
-    assert_eq!(accelerator(claiming, &objects), "unresolved");
+    assert_eq!(accelerator(claiming.clone(), &objects), "unresolved");
+    let labelled = claiming.labelled("inference.optimization/acceleratorName", "h100");
+    assert_eq!(accelerator(labelled, &objects), H100);
 }
 
 #[test]

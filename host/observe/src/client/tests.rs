@@ -55,7 +55,7 @@ fn common_error(answers: &Answers) -> QueryError {
 #[tokio::test]
 async fn answers_are_read_with_labels_values_and_warnings() {
     let body = r#"{"status":"success","warnings":["a store is down"],"infos":["ignored"],
-        "data":{"resultType":"vector","result":[
+        "isPartial":true,"data":{"resultType":"vector","result":[
           {"metric":{"quantity":"kv_usage","namespace":"ns","pod":"a","unknown":"x"},
            "value":[1795599999.5,"0.25"]},
           {"metric":{"quantity":"waiting","source":"llm_d_epp"},"value":[1795600000,"NaN"]},
@@ -64,7 +64,8 @@ async fn answers_are_read_with_labels_values_and_warnings() {
     let server = Server::start(move |_| json(200, body)).await;
     let answers = ask(&config(&server.url)).await;
     let answer = answers.by_topic[&Topic::Load].as_ref().unwrap();
-    assert_eq!(answer.warnings, ["a store is down"]);
+    let partial = "it is partial: a store did not answer";
+    assert_eq!(answer.warnings, ["a store is down", partial]);
     let [usage, waiting, again, running] = &answer.samples[..] else {
         panic!("{:?}", answer.samples);
     };
@@ -80,7 +81,7 @@ async fn answers_are_read_with_labels_values_and_warnings() {
     let stats = &answers.stats[1];
     assert_eq!(
         (stats.topic, stats.samples, stats.warnings),
-        (Topic::Load, 4, 1)
+        (Topic::Load, 4, 2)
     );
     assert_eq!((stats.error, stats.bytes), (None, body.len()));
     assert_eq!(stats.clock_behind_seconds, Some(0.5));

@@ -24,6 +24,19 @@ struct Reported {
     /// By our clock, in seconds since the Unix epoch.
     at: f64,
     engines: u32,
+    /// When it last said how many requests it finished, by our clock.
+    counted_at: Option<f64>,
+}
+
+/// How a replica reports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reporting {
+    /// Age of its measurements in seconds.
+    pub(super) age: f64,
+    /// Its engine instances.
+    pub(super) instances: u32,
+    /// It said how many requests it finished, and says it no more.
+    pub(super) lost_count: bool,
 }
 
 /// Whether requests are in a pool.
@@ -78,28 +91,40 @@ impl PoolMemory {
         Some((now - since).max(0.0))
     }
 
-    /// Age of a replica's measurements in seconds, and its engine instances.
-    pub(super) fn age(&mut self, last: &mut Replicas, name: &str, seen: Seen) -> (f64, u32) {
+    pub(super) fn reporting(&mut self, last: &mut Replicas, name: &str, seen: Seen) -> Reporting {
         let known = last.0.remove_entry(name);
+        let counted = known.as_ref().and_then(|(_, known)| known.counted_at);
+        let counted_at = if seen.counts { Some(seen.now) } else { counted };
+        let counted_at = counted_at.filter(|at| seen.now - at <= seen.forget_after);
+        let reporting = |age, instances| Reporting {
+            age,
+            instances,
+            lost_count: !seen.counts && counted_at.is_some(),
+        };
         let lost = |known: &(String, Reported)| {
             let missing = seen.live < known.1.engines;
             missing && (seen.live == 0 || seen.now - known.1.at <= seen.forget_after)
         };
         if let Some((name, reported)) = known.filter(lost) {
             let engines = reported.engines.max(seen.engines);
+            let reported = Reported {
+                counted_at,
+                ..reported
+            };
             self.replicas.insert(name, reported);
-            return ((seen.now - reported.at).max(0.0), engines);
+            return reporting((seen.now - reported.at).max(0.0), engines);
         }
         let instances = seen.engines.max(1);
         let Some(age) = seen.age else {
-            return ((seen.now - seen.ready_since).max(0.0), instances);
+            return reporting((seen.now - seen.ready_since).max(0.0), instances);
         };
         let reported = Reported {
             at: seen.now - age,
             engines: seen.live,
+            counted_at,
         };
         self.replicas.insert(name.to_owned(), reported);
-        (age, instances)
+        reporting(age, instances)
     }
 }
 
@@ -118,6 +143,8 @@ pub(super) struct Seen {
     pub(super) live: u32,
     /// Instances that report a load, within the windows.
     pub(super) engines: u32,
+    /// Whether it says how many requests it finished.
+    pub(super) counts: bool,
     /// Seconds after which an instance that no longer reports is taken for gone.
     pub(super) forget_after: f64,
 }

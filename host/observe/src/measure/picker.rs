@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use trimtab_core::fleet::FleetPool;
+use trimtab_core::fleet::{FleetPool, Picker};
 
 use super::histogram::Histogram;
 use super::index::{Index, pod_names};
@@ -58,12 +58,17 @@ struct Entry<'a> {
 /// By pool and quantity.
 pub(super) struct Pickers<'a> {
     entries: HashMap<(usize, Quantity), Vec<Entry<'a>>>,
+    /// Pods that report anything, by pool.
+    reporting: HashMap<usize, BTreeSet<&'a str>>,
+    /// Some of the requests may be missing in the answer.
+    is_partial: bool,
 }
 
 impl<'a> Pickers<'a> {
     pub(super) fn gather(pools: &[FleetPool], index: &Index<'a>, answers: &'a Answers) -> Self {
         let learned = learned(index, answers);
         let mut entries: HashMap<(usize, Quantity), Vec<Entry<'a>>> = HashMap::new();
+        let mut reporting: HashMap<usize, BTreeSet<&str>> = HashMap::new();
         for topic in TOPICS {
             for (sample, labels) in answers.samples(topic) {
                 let pool = index.picker_pool(labels, &learned);
@@ -71,7 +76,8 @@ impl<'a> Pickers<'a> {
                     continue;
                 };
                 let pod = pod(labels);
-                if GAUGES.contains(&sample.quantity) && is_gone(pools.get(pool), pod) {
+                reporting.entry(pool).or_default().insert(pod);
+                if GAUGES.contains(&sample.quantity) && is_gone(pools.get(pool), labels) {
                     continue;
                 }
                 let of = entries.entry((pool, sample.quantity)).or_default();
@@ -83,12 +89,26 @@ impl<'a> Pickers<'a> {
                 });
             }
         }
-        Self { entries }
+        Self {
+            entries,
+            reporting,
+            is_partial: answers.is_partial(Topic::PickerRequests),
+        }
     }
 
-    pub(super) fn load(&self, pool: usize) -> PickerLoad {
+    /// `picker` is what the cluster knows of the pool's picker.
+    pub(super) fn load(&self, pool: usize, picker: Option<&Picker>) -> PickerLoad {
         let mut load = PickerLoad::default();
         load.arrivals = self.counted(pool, Quantity::Arrivals, &mut load.warnings);
+        let silent = self.silent(pool, picker);
+        if let Some(silent) = silent.filter(|_| load.arrivals.take().is_some()) {
+            load.warnings.push(format!(
+                "picker pod `{silent}` is not measured, and others are: what they count is not all"
+            ));
+        }
+        if self.is_partial {
+            load.arrivals = None;
+        }
         load.queued_requests = self.held(pool, Quantity::QueuedRequests, &mut load.warnings);
         load.queued_bytes = self.held(pool, Quantity::QueuedBytes, &mut load.warnings);
         load.queue_is_unclear =
@@ -106,6 +126,15 @@ impl<'a> Pickers<'a> {
         let lost = self.lost_count(pool, &mut load.warnings);
         load.warnings.extend(lost);
         load
+    }
+
+    /// A pod of the picker that reports nothing, where others do.
+    fn silent<'p>(&self, pool: usize, picker: Option<&'p Picker>) -> Option<&'p str> {
+        let reporting = self.reporting.get(&pool)?;
+        let reports = |pod: &&String| reporting.contains(pod.as_str());
+        let pods = &picker?.pods;
+        let silent = pods.iter().find(|pod| !reports(pod))?;
+        pods.iter().any(|pod| reports(&pod)).then_some(silent)
     }
 
     /// What to say where engines run more than their picker has in flight.
@@ -232,16 +261,20 @@ fn learned<'a>(index: &Index<'a>, answers: &'a Answers) -> HashMap<(&'a str, &'a
 }
 
 fn pod(labels: &Labels) -> &str {
-    [&labels.exported_pod, &labels.pod, &labels.pod_name]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .unwrap_or(&labels.instance)
+    named_pod(labels).unwrap_or(&labels.instance)
 }
 
-/// Whether the pool's picker is known to have other pods.
-fn is_gone(pool: Option<&FleetPool>, pod: &str) -> bool {
+fn named_pod(labels: &Labels) -> Option<&str> {
+    let names = [&labels.exported_pod, &labels.pod, &labels.pod_name];
+    let mut names = names.into_iter().map(|name| &**name);
+    names.find(|name| !name.is_empty())
+}
+
+/// Whether the pool's picker is known to have other pods. Of series that name none, nobody knows.
+fn is_gone(pool: Option<&FleetPool>, labels: &Labels) -> bool {
     let picker = pool.and_then(|pool| pool.picker.as_ref());
-    picker.is_some_and(|picker| {
+    let pod = named_pod(labels);
+    picker.zip(pod).is_some_and(|(picker, pod)| {
         !picker.pods.is_empty() && !picker.pods.iter().any(|known| known == pod)
     })
 }

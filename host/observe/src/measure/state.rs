@@ -2,6 +2,7 @@
 
 use trimtab_core::fleet::{FleetPool, FleetReplica, MetricsState};
 
+use super::memory::Reporting;
 use super::replica::Sums;
 use crate::answer::Answers;
 use crate::names::{Quantity, Topic, rows};
@@ -20,6 +21,8 @@ pub(super) struct Reports {
     /// Some of those that do not report now.
     names: Vec<String>,
     found: bool,
+    /// Some replica no longer says how many requests it finished.
+    pub(super) lost_count: bool,
     /// Age of the oldest measurements, in seconds.
     pub(super) oldest: f64,
     /// Instant of the newest sample, in seconds since the Unix epoch.
@@ -27,9 +30,10 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn add(&mut self, replica: &FleetReplica, sums: &Sums, age: f64) {
+    pub(super) fn add(&mut self, replica: &FleetReplica, sums: &Sums, reporting: &Reporting) {
         self.replicas += 1;
-        self.oldest = self.oldest.max(age);
+        self.oldest = self.oldest.max(reporting.age);
+        self.lost_count |= reporting.lost_count;
         self.found |= sums.engines > 0;
         if let Some(newest) = sums.newest {
             self.newest = Some(self.newest.map_or(newest, |known| known.max(newest)));

@@ -63,6 +63,8 @@ pub(super) struct Sources<'a> {
     pub(super) replicas: &'a [(u32, Sums)],
     pub(super) picker: &'a PickerLoad,
     pub(super) buckets: &'a Buckets,
+    /// Every replica that says how many requests it finishes says it now.
+    pub(super) counts_are_whole: bool,
 }
 
 impl Sources<'_> {
@@ -100,9 +102,12 @@ impl Sources<'_> {
     }
 
     /// Requests per second that arrive. Without a picker that counts them they are those that
-    /// finish and those by which the engines fill.
+    /// finish and those by which the engines fill; a part of them is no rate of the pool.
     fn request_rate(&self) -> Option<f64> {
         self.picker.arrivals.or_else(|| {
+            if !self.counts_are_whole {
+                return None;
+            }
             let finished = self.total(Side::Answers, Quantity::Finished)?;
             let growth = [Quantity::WaitingGrowth, Quantity::RunningGrowth]
                 .into_iter()

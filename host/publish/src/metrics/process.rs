@@ -130,6 +130,9 @@ impl Process {
             Outcome::Failed => "error",
             Outcome::Observed | Outcome::Skipped => return,
         };
+        if stages.is_empty() {
+            return;
+        }
         let whole = stages.iter().map(|stage| stage.seconds).sum();
         observe(&self.optimization, &labels::Status { status }, whole);
     }

@@ -187,6 +187,7 @@ fn only_the_leader_shows_counts_of_replicas() {
     let mut follower = cycle(vec![pool("p", vec![variant("a", 1, 1, 4)])]);
     follower.leader = false;
     registry.update(&follower);
+    registry.ended(Outcome::Observed, &[]);
     assert!(series(&registry, "wva_desired_replicas").is_empty());
     assert_eq!(series(&registry, "trimtab_leader"), ["trimtab_leader 0.0"]);
     assert_eq!(
@@ -229,6 +230,7 @@ fn a_follower_shows_what_it_sees() {
 fn a_cycle_that_fails_leaves_what_was_decided_before() {
     let registry = registry();
     registry.update(&cycle(vec![pool("p", vec![variant("a", 2, 2, 5)])]));
+    registry.ended(Outcome::Done, &[]);
     registry.ended(Outcome::Failed, &[]);
     registry.ended(Outcome::Skipped, &[]);
     assert_eq!(

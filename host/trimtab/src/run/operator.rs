@@ -54,9 +54,10 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let clients = Clients::connect(&live).await?;
     let mut sources = Reloading::new(arguments, log, &clients);
     let config = sources.first().await?;
+    log.set_level(&config.logging.level)?;
+    let measured = wiring::prometheus(&config)?;
     let policies = Policies::load(sandbox, &config.policies, &live)?;
     policies.check(&config)?;
-    let measured = wiring::prometheus(&config)?;
     let windows = measured.windows;
     let prometheus = Prometheus::new(&measured)?;
     let build = Build {
@@ -226,9 +227,7 @@ impl Operator {
                 }
                 continue;
             };
-            if self.turn(reign).await {
-                self.health.ticked(self.clock.elapsed(), period);
-            }
+            self.turn(reign, period).await;
             for _ in 0..skipped(took.elapsed(), period) {
                 self.cycle.registry.ended(Outcome::Skipped, &[]);
             }
@@ -256,12 +255,12 @@ impl Operator {
         let _ = tokio::time::timeout(left / 2, self.cycle.ask_ahead()).await;
     }
 
-    /// A cycle of the leader. False where it had to be given up.
-    async fn turn(&mut self, reign: u32) -> bool {
+    /// A cycle of the leader.
+    async fn turn(&mut self, reign: u32, period: Duration) {
         if self.reign != Some(reign) && !self.resume(reign).await {
             self.cycle.registry.ended(Outcome::Failed, &[]);
             // Being started anew would not help.
-            return true;
+            return self.health.ticked(self.clock.elapsed(), period);
         }
         let limit = self.cycle.config.tick_timeout().duration();
         let cycle = cycle::within_span(&mut self.cycle);
@@ -270,14 +269,13 @@ impl Operator {
                 seconds = limit.as_secs_f64(),
                 "the cycle took too long; given up"
             );
-            self.cycle.registry.ended(Outcome::Failed, &[]);
-            return false;
+            return self.cycle.registry.ended(Outcome::Failed, &[]);
         };
+        self.health.ticked(self.clock.elapsed(), period);
         let interval = self.cycle.config.checkpoint_interval_seconds.duration();
         if changed || self.saved.elapsed() >= interval {
             self.save().await;
         }
-        true
     }
 
     /// Goes on with what the leader before remembered. Where that cannot be known now, nothing is

@@ -96,11 +96,15 @@ impl<'a> Reloading<'a> {
             return;
         }
         let config = load(self.arguments, now.0.as_deref(), &now.1);
-        match config.and_then(|config| cycle.policies.check(&config).map(|()| config)) {
-            Ok(config) => {
+        let checked = config.and_then(|config| {
+            let next = cycle.config.reloaded(&config);
+            cycle.policies.check(&next).map(|()| (config, next))
+        });
+        match checked {
+            Ok((config, next)) => {
                 self.complaint = None;
                 self.looked_at = Some(now);
-                self.take(config, cycle);
+                self.take(&config, next, cycle);
             }
             Err(error) => self.complain(&error),
         }
@@ -115,8 +119,9 @@ impl<'a> Reloading<'a> {
         self.looked_at = None;
     }
 
-    fn take(&mut self, config: Config, cycle: &mut Cycle) {
-        let changes = cycle.config.changes(&config);
+    /// `next` is what can be taken over of `config`.
+    fn take(&mut self, config: &Config, next: Config, cycle: &mut Cycle) {
+        let changes = cycle.config.changes(config);
         if changes.restart != self.waiting {
             let keys = changes.restart.join(", ");
             tracing::warn!(keys, "these keys changed; they hold from the next start on");
@@ -129,7 +134,7 @@ impl<'a> Reloading<'a> {
             keys = changes.reloaded.join(", "),
             "configuration taken over"
         );
-        cycle.config = cycle.config.reloaded(&config);
+        cycle.config = next;
         let policies = &cycle.config.policies;
         cycle.policies.set_optimizer(&policies.optimizer.settings);
         if let Err(error) = self.log.set_level(&cycle.config.logging.level) {

@@ -71,7 +71,10 @@ const WINDOW_INTERVALS: f64 = 2.0;
 pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
     let configured = &config.prometheus;
     let Some(url) = configured.url.clone() else {
-        bail!("prometheus.url is not set: --prometheus-url http://prometheus.monitoring.svc:9090");
+        bail!(
+            "prometheus.url: nothing is given; expected the address of Prometheus, such as \
+             --prometheus-url http://host:9090"
+        );
     };
     let headers = configured.headers.iter();
     let longest = config.tick_timeout().seconds() * PROMETHEUS_SHARE;
@@ -172,6 +175,15 @@ mod tests {
         assert_eq!(deadline(15, None), 10.0);
         assert_eq!(deadline(6, None), 4.0);
         assert_eq!(deadline(6, Some(12)), 8.0);
+    }
+
+    #[test]
+    fn without_the_address_of_prometheus_nothing_runs() {
+        let error = prometheus(&Config::default()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("prometheus.url: nothing is given"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -65,6 +65,95 @@ fn a_passive_pickers_saturation_changes_nothing() {
 }
 
 #[test]
+fn what_only_some_picker_pods_count_is_not_all_that_arrives() {
+    let pool = with_picker(pool(&["a"]), &["epp-0", "epp-1"]);
+    let some = Prometheus::now()
+        .idle_pod("a")
+        .pod("a", Quantity::Finished, 5.0)
+        .picker(Quantity::Arrivals, 3.0);
+    let measured = some.measure_one(&pool);
+    assert_eq!(measured.workload.request_rate, Some(5.0));
+    says(&measured, "picker pod `epp-1` is not measured");
+    // One that stands by counts nothing, and is measured.
+    let second = json!({"namespace": "ns", "pod": "epp-1", "inference_pool": "pool",
+                        "source": "llm_d_epp"});
+    let both = some.with(Quantity::ReadyEndpoints, second, 1.0);
+    assert_eq!(both.measure_one(&pool).workload.request_rate, Some(3.0));
+}
+
+#[test]
+fn a_rate_of_a_partial_answer_is_none() {
+    let with = |partial: &[Topic]| {
+        let mut prometheus = Prometheus::now()
+            .idle_pod("a")
+            .pod("a", Quantity::Finished, 5.0)
+            .picker(Quantity::Arrivals, 3.0);
+        for topic in partial {
+            if let Some(Ok(answer)) = prometheus.answers.by_topic.get_mut(topic) {
+                let warnings = &mut Arc::make_mut(answer).warnings;
+                warnings.push("partial response: a store is down".to_owned());
+            }
+        }
+        prometheus
+            .measure_one(&picked(&["a"]))
+            .workload
+            .request_rate
+    };
+    assert_eq!(with(&[]), Some(3.0));
+    assert_eq!(with(&[Topic::PickerRequests]), Some(5.0));
+    assert_eq!(with(&[Topic::PickerRequests, Topic::Throughput]), None);
+    assert_eq!(with(&[Topic::Throughput]), Some(3.0));
+}
+
+#[test]
+fn what_is_left_when_a_replica_no_longer_counts_is_no_rate() {
+    let pools = [pool(&["a", "b"])];
+    let mut measurer = Measurer::default();
+    let mut rate = |seconds: f64, counting: &[&str]| {
+        let idle = Prometheus::at(NOW + seconds);
+        let silent = |prometheus: Prometheus, pod: &&str| {
+            let at = prometheus.at;
+            let gauges = [Quantity::KvUsage, Quantity::Waiting, Quantity::Running];
+            let reported = prometheus.pod(pod, Quantity::ReportedAt, at);
+            let with = |prometheus: Prometheus, gauge| prometheus.pod(pod, gauge, 0.0);
+            gauges.into_iter().fold(reported, with)
+        };
+        let both = ["a", "b"].iter().fold(idle, silent);
+        let counted =
+            |prometheus: Prometheus, pod: &&str| prometheus.pod(pod, Quantity::Finished, 4.0);
+        let prometheus = counting.iter().fold(both, counted);
+        let measured = prometheus.measure_with(&mut measurer, &pools).remove(0);
+        (measured.workload.request_rate, measured.warnings)
+    };
+    // One that never finished anything, as an engine that is new, has none to be missed.
+    assert_eq!(rate(0.0, &["a"]).0, Some(4.0));
+    assert_eq!(rate(15.0, &["a", "b"]).0, Some(8.0));
+    let (lost, warnings) = rate(30.0, &["a"]);
+    assert_eq!(lost, None);
+    assert!(
+        warnings.iter().any(|of| of.contains("no longer say")),
+        "{warnings:?}"
+    );
+    assert_eq!(rate(45.0, &["a", "b"]).0, Some(8.0));
+    assert_eq!(rate(60.0, &["a"]).0, None);
+    // It was made anew, and has nothing to do.
+    assert_eq!(rate(400.0, &["a"]).0, Some(4.0));
+}
+
+#[test]
+fn a_picker_whose_series_name_no_pod_is_read() {
+    let labels = json!({"namespace": "ns", "instance": "epp:9090", "inference_pool": "pool",
+                        "source": "llm_d_epp"});
+    let measured = Prometheus::now()
+        .idle_pod("a")
+        .with(Quantity::QueuedRequests, labels.clone(), 4.0)
+        .with(Quantity::Arrivals, labels, 2.0)
+        .measure_one(&picked(&["a"]));
+    assert_eq!(measured.workload.queued_requests, Some(4.0));
+    assert_eq!(measured.workload.request_rate, Some(2.0));
+}
+
+#[test]
 fn queues_of_several_picker_pods_add_up() {
     let second = json!({"namespace": "ns", "pod": "epp-1", "inference_pool": "pool",
                         "source": "llm_d_epp"});

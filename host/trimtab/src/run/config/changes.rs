@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::Config;
+use super::{Config, Policy, PoolEntry};
 
 /// Keys that are read anew for each cycle or each line of the log. A key stands for all below it.
 const RELOADED: [&str; 8] = [
@@ -33,8 +33,34 @@ impl Config {
     pub(crate) fn changes(&self, new: &Self) -> Changes {
         let mut keys = Vec::new();
         differences("", &document(self), &document(new), &mut keys);
-        let (reloaded, restart) = keys.into_iter().partition(|key| is_reloaded(key));
+        let waits = |of: &Policy, other: &Policy, key: &str, name: &str| {
+            of.policy != other.policy && key.starts_with(name)
+        };
+        let (policies, others) = (&self.policies, &new.policies);
+        let (reloaded, restart) = keys.into_iter().partition(|key| {
+            is_reloaded(key)
+                && !waits(
+                    &policies.analyzer,
+                    &others.analyzer,
+                    key,
+                    "policies.analyzer",
+                )
+                && !waits(
+                    &policies.optimizer,
+                    &others.optimizer,
+                    key,
+                    "policies.optimizer",
+                )
+        });
         Changes { reloaded, restart }
+    }
+
+    /// The settings that these pools have now.
+    fn analyzer_settings_of(&self, entry: &PoolEntry) -> Map<String, Value> {
+        let place = |of: &PoolEntry| (of.namespace.clone(), of.pool.clone(), of.model.clone());
+        let mut same = self.pools.iter().filter(|of| place(of) == place(entry));
+        let settings = same.next().map(|of| of.analyzer_settings.clone());
+        settings.unwrap_or_default()
     }
 
     /// This configuration with what can be taken over of `new`.
@@ -46,8 +72,18 @@ impl Config {
         next.scale_to_zero = new.scale_to_zero.clone();
         next.budget_per_hour = new.budget_per_hour;
         next.mode = new.mode;
-        next.policies.analyzer.settings = new.policies.analyzer.settings.clone();
-        next.policies.optimizer.settings = new.policies.optimizer.settings.clone();
+        // Settings are for the policy that is named beside them.
+        let (policies, others) = (&mut next.policies, &new.policies);
+        if policies.optimizer.policy == others.optimizer.policy {
+            policies.optimizer.settings = others.optimizer.settings.clone();
+        }
+        if policies.analyzer.policy == others.analyzer.policy {
+            policies.analyzer.settings = others.analyzer.settings.clone();
+        } else {
+            for entry in &mut next.pools {
+                entry.analyzer_settings = self.analyzer_settings_of(entry);
+            }
+        }
         next.logging.level = new.logging.level.clone();
         next
     }

@@ -34,12 +34,9 @@ impl Config {
 
     fn check_prometheus(&self, found: &mut Found) {
         let prometheus = &self.prometheus;
-        match &prometheus.url {
-            Some(url) => found.url("prometheus.url", url),
-            None => found.add(
-                "prometheus.url",
-                "nothing is given; expected the address of Prometheus, such as http://host:9090",
-            ),
+        // That there is one at all is known once WVA's ConfigMaps are read.
+        if let Some(url) = &prometheus.url {
+            found.url("prometheus.url", url);
         }
         let pair = (
             prometheus.client_cert_file.is_some(),

@@ -58,15 +58,6 @@ fn a_file_that_says_nothing_is_the_defaults() {
 }
 
 #[test]
-fn without_the_address_of_prometheus_nothing_runs() {
-    let error = Config::load(&Sources::default()).unwrap_err().to_string();
-    assert!(
-        error.starts_with("prometheus.url: nothing is given"),
-        "{error}"
-    );
-}
-
-#[test]
 fn later_layers_win_key_by_key() {
     let text = "prometheus: {url: 'http://file', timeoutSeconds: 3}\nintervalSeconds: 20\n";
     let environment = |name: &str| match name {

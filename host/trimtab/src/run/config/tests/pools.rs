@@ -61,6 +61,31 @@ fn entries_from_elsewhere_win_over_defaults_and_lose_to_our_own() {
 }
 
 #[test]
+fn settings_of_a_policy_that_is_not_there_yet_wait_with_it() {
+    let pools = |settings: &str| format!("pools: [{{pool: p, mode: observe, {settings}}}]\n");
+    let old = file(&format!(
+        "policies: {{analyzer: {{settings: {{headroom: 1}}}}}}\n{}",
+        pools("analyzerSettings: {headroom: 2}")
+    ))
+    .unwrap();
+    let new = file(&format!(
+        "policies: {{analyzer: {{policy: mine.wasm, settings: {{mine: 1}}}}}}\nbudgetPerHour: 5\n{}",
+        pools("analyzerSettings: {mine: 2}")
+    ))
+    .unwrap();
+    let next = old.reloaded(&new);
+    assert_eq!(next.budget_per_hour, Some(5.0));
+    assert_eq!(next.policies, old.policies);
+    assert_eq!(next.pools, old.pools);
+    let restart = old.changes(&new).restart;
+    let waiting = ["headroom", "mine"].map(|key| format!("policies.analyzer.settings.{key}"));
+    assert!(
+        waiting.iter().all(|key| restart.contains(key)),
+        "{restart:?}"
+    );
+}
+
+#[test]
 fn changes_are_told_apart_by_whether_they_need_a_restart() {
     let old = file("logging: {level: info}").unwrap();
     let new = file(
