@@ -2,6 +2,8 @@
 //! it. Each holds a part and stands for itself: one that is damaged costs what is in it, no more.
 
 mod part;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
