@@ -17,15 +17,25 @@ pub struct Found {
 /// What whoever reads them must be granted; only `get`, where the namespaces are given.
 pub const RIGHTS: &str = "`get` and `list` of configmaps";
 
-/// All of one name, in the order of their namespaces; where no namespaces are given, in all.
+/// What was found of one name.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// In the order of their namespaces.
+    pub found: Vec<Found>,
+    /// Of namespaces in which nothing may be read; they keep the others from nothing.
+    pub refused: Vec<Error>,
+}
+
+/// All of one name; where no namespaces are given, in all.
 ///
 /// # Errors
-/// The API server did not answer, or refused.
+/// The API server did not answer, or refused all.
 pub async fn named(
     client: &Client,
     name: &str,
     namespaces: &BTreeSet<String>,
-) -> Result<Vec<Found>, Error> {
+) -> Result<Named, Error> {
+    let mut refused = Vec::new();
     let mut objects = Vec::new();
     if namespaces.is_empty() {
         let api: Api<ConfigMap> = Api::all(client.clone());
@@ -34,7 +44,12 @@ pub async fn named(
     }
     for namespace in namespaces {
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        objects.extend(api.get_opt(name).await?);
+        match api.get_opt(name).await {
+            Err(error) if matches!(&error, Error::Api(status) if status.code == 403) => {
+                refused.push(error);
+            }
+            answer => objects.extend(answer?),
+        }
     }
     let found = objects.into_iter().map(|object| Found {
         namespace: object.metadata.namespace.unwrap_or_default(),
@@ -43,5 +58,5 @@ pub async fn named(
     });
     let mut found: Vec<Found> = found.collect();
     found.sort_by(|a, b| a.namespace.cmp(&b.namespace));
-    Ok(found)
+    Ok(Named { found, refused })
 }

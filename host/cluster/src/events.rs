@@ -49,6 +49,8 @@ pub struct News {
     /// When each was last so, in milliseconds since the Unix epoch; by claimant, its uid, reason and
     /// note.
     going_on: BTreeMap<(Claimant, String, String, String), u64>,
+    /// Counts before and after, as they were last told.
+    counts: BTreeMap<Claimant, (u32, u32)>,
 }
 
 /// What is over for less than this and then comes back went on, in milliseconds.
@@ -58,6 +60,14 @@ const OVER_AFTER_MS: u64 = 600_000;
 const INVALID: &str = "InvalidConfiguration";
 
 impl News {
+    /// Whether another count than before is asked for. Where it is given to nobody, the same is asked
+    /// for again and again, and is no news.
+    #[must_use]
+    pub fn is_change(&self, of: &Claimant, decided: &VariantDecision) -> bool {
+        let counts = (decided.previous, decided.desired);
+        counts.0 != counts.1 && self.counts.get(of) != Some(&counts)
+    }
+
     /// What changed in the tick of the instant `now_ms`, in milliseconds since the Unix epoch. Pools
     /// and decisions stand side by side.
     pub fn of_tick<'a>(
@@ -67,6 +77,7 @@ impl News {
         now_ms: u64,
     ) -> Vec<Told> {
         let mut scaled = Vec::new();
+        let mut counts = BTreeMap::new();
         // What nothing is decided for is told first, and of other faults the rest next time.
         let mut wrong: Vec<Told> = refused.iter().map(of_refused).collect();
         for (view, decision) in pools {
@@ -78,7 +89,11 @@ impl News {
                     reason: reason.to_owned(),
                     note,
                 };
-                scaled.extend(change(decided).map(|(reason, note)| told(false, reason, note)));
+                if self.is_change(&of.claimant, decided) {
+                    let (reason, note) = change(decided);
+                    scaled.push(told(false, reason, note));
+                }
+                counts.insert(of.claimant.clone(), (decided.previous, decided.desired));
                 let unschedulable = of.unschedulable;
                 if unschedulable > 0 {
                     let note = format!("no node has a place for {unschedulable} replicas");
@@ -101,6 +116,7 @@ impl News {
                 wrong.extend(conditions.map(|of| told(&of.reason, &of.message)));
             }
         }
+        self.counts = counts;
         scaled.truncate(MOST_AT_ONCE);
         self.going_on
             .retain(|_, last_ms| now_ms.saturating_sub(*last_ms) < OVER_AFTER_MS);
@@ -161,12 +177,12 @@ fn unmet(decision: &PoolDecision) -> Option<String> {
     short.next()
 }
 
-fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
+fn change(decided: &VariantDecision) -> (&'static str, String) {
     let (before, now) = (decided.previous, decided.desired);
-    let reason = match now.cmp(&before) {
-        std::cmp::Ordering::Less => "ScaledDown",
-        std::cmp::Ordering::Equal => return None,
-        std::cmp::Ordering::Greater => "ScaledUp",
+    let reason = if now < before {
+        "ScaledDown"
+    } else {
+        "ScaledUp"
     };
     let why = decided.why();
     let mode = if decided.published {
@@ -174,7 +190,7 @@ fn change(decided: &VariantDecision) -> Option<(&'static str, String)> {
     } else {
         " (not published)"
     };
-    Some((reason, format!("desired {before} to {now}{mode}: {why}")))
+    (reason, format!("desired {before} to {now}{mode}: {why}"))
 }
 
 /// Writes events. Each is an object of its own: a note that says something new is not to be counted

@@ -107,11 +107,12 @@ pub enum QueryError {
     #[error("cannot reach {url}: {detail}; is Prometheus up, and is the URL right?")]
     Unreachable { url: String, detail: String },
     #[error(
-        "{url} gave no answer within {seconds} s; raise `prometheus.timeoutSeconds` if that is usual"
+        "{url} gave no answer within {seconds:.1} s, which is `prometheus.timeoutSeconds`, or two \
+         thirds of `tickTimeoutSeconds` where that is less; raise it if that is usual"
     )]
     Timeout { url: String, seconds: f64 },
     #[error(
-        "all queries of a tick together took longer than {seconds} s, this one was given up; \
+        "all queries of a tick together took longer than {seconds:.1} s, this one was given up; \
              raise `tickTimeoutSeconds` or lower the load on Prometheus"
     )]
     Deadline { seconds: f64 },

@@ -194,3 +194,22 @@ fn each_thing_that_is_wrong_with_an_object_is_told_once_while_it_goes_on() {
     assert_eq!(told(9, &["a role"]), [] as [String; 0]);
     assert_eq!(told(11, &["a role", "a cost"]), ["a cost"]);
 }
+
+#[test]
+fn a_count_that_is_given_to_nobody_is_told_when_it_changes() {
+    let view = view_of(&[deployment("a/d", 1), variant("a/v", "d")]);
+    let mut news = News::default();
+    let mut told = |previous: u32, desired: u32| -> Vec<String> {
+        let mut decision = decision();
+        let of = &mut decision.variants[0];
+        (of.previous, of.desired, of.published) = (previous, desired, false);
+        let told = news.of_tick([(&view.pools[0], &decision)].into_iter(), &[], 0);
+        told.into_iter().map(|told| told.note).collect()
+    };
+    let up = "desired 1 to 3 (not published): no more H100";
+    assert_eq!(told(1, 3), [up]);
+    assert_eq!(told(1, 3), [] as [String; 0]);
+    assert_eq!(told(1, 2).len(), 1);
+    assert_eq!(told(1, 1), [] as [String; 0]);
+    assert_eq!(told(1, 3), [up]);
+}

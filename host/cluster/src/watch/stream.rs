@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use kube::core::ApiResource;
-use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Error, Event};
 use tokio::sync::watch::Receiver;
+use tokio::time::Instant;
 
 use super::{Cluster, WatchState};
 use crate::index::{Index, Key, key};
@@ -19,8 +19,13 @@ use crate::refusal::{explained, with_cause};
 /// answers in a row, over about a minute, mean that it is gone.
 const GONE_AFTER: u32 = 6;
 
-/// Between an answer that a watch has expired and the next list.
-const RELIST_PAUSE: Duration = Duration::from_secs(1);
+/// After a failure, and after many in a row. What comes back is to be seen before long, and what is not
+/// there is not to be asked for all the time.
+const FIRST_PAUSE: Duration = Duration::from_millis(800);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A watch that went well for so long begins with the first pause again.
+const WENT_WELL: Duration = Duration::from_secs(30);
 
 /// What a watch needs.
 const RIGHTS: &str = "`list` and `watch` of it";
@@ -81,9 +86,10 @@ pub(super) async fn follow<K, S>(
         listed: BTreeSet::new(),
         is_listing: false,
         not_found: 0,
+        failed: None,
     };
     loop {
-        let mut stream = pin!(open().default_backoff());
+        let mut stream = pin!(open());
         loop {
             let asked_to_relist = async {
                 // A word that comes while nobody waits for it is kept.
@@ -121,6 +127,8 @@ struct Follower<K> {
     listed: BTreeSet<Key>,
     is_listing: bool,
     not_found: u32,
+    /// When it failed last, and the pause after that.
+    failed: Option<(Instant, Duration)>,
 }
 
 impl<K: kube::Resource> Follower<K> {
@@ -138,6 +146,7 @@ impl<K: kube::Resource> Follower<K> {
                 let gone: Vec<Key> = self.known.difference(&self.listed).cloned().collect();
                 gone.iter().for_each(|key| self.delete(key));
                 self.is_listing = false;
+                self.failed = None;
                 self.listed.clear();
                 self.not_found = 0;
                 self.note(|state| {
@@ -174,8 +183,21 @@ impl<K: kube::Resource> Follower<K> {
         cluster.note((kind, namespace), change);
     }
 
-    /// Tells whether the stream is of no more use: it would ask for the same watch for ever.
+    /// Pauses, and tells whether the stream is of no more use: it would ask for the same watch for
+    /// ever.
     async fn fail(&mut self, error: &Error) -> bool {
+        let is_over = self.note_failure(error).await;
+        let pause = match self.failed {
+            Some((at, pause)) if at.elapsed() < pause + WENT_WELL => pause * 2,
+            _ => FIRST_PAUSE,
+        };
+        let pause = pause.min(LONGEST_PAUSE);
+        self.failed = Some((Instant::now(), pause));
+        tokio::time::sleep(pause).await;
+        is_over
+    }
+
+    async fn note_failure(&mut self, error: &Error) -> bool {
         let Watch {
             cluster, resource, ..
         } = &self.watch;
@@ -196,11 +218,7 @@ impl<K: kube::Resource> Follower<K> {
             }
             state.error = Some(message);
         });
-        let expired = code(error) == Some(410);
-        if expired {
-            tokio::time::sleep(RELIST_PAUSE).await;
-        }
-        expired
+        code(error) == Some(410)
     }
 
     /// There is no such kind. Tells whether its objects went: were it to come back, a watch of

@@ -72,7 +72,7 @@ impl Cycle {
         let mut watch = Stopwatch::start();
         let decisions = tokio::task::block_in_place(|| self.decide(&mut seen));
         let decided = watch.lap();
-        log(&seen.view, &decisions);
+        let changed = self.log(&seen.view, &decisions);
         let told = self.show(&mut seen, decisions);
         let spent = seen.seconds.iter().sum::<f64>() + decided;
         self.write(&seen.view, &told, spent).await;
@@ -86,8 +86,7 @@ impl Cycle {
                 took(Stage::Publish, watch.lap()),
             ],
         );
-        let mut variants = told.decisions.iter().flat_map(|pool| &pool.variants);
-        variants.any(|variant| variant.desired != variant.previous)
+        changed
     }
 
     /// A cycle of one that does not lead: sees and shows what there is, and decides nothing.
@@ -210,6 +209,36 @@ impl Cycle {
         decisions
     }
 
+    /// A line for each variant whose count changes; the rest only when asked for. Tells whether any
+    /// does.
+    fn log(&self, view: &View, decisions: &[PoolDecision]) -> bool {
+        let mut any = false;
+        for (seen, pool) in view.pools.iter().zip(decisions) {
+            let span = tracing::info_span!(
+                "pool",
+                namespace = pool.namespace,
+                pool = pool.pool,
+                model = seen.fleet.pool.model
+            );
+            let _within = span.enter();
+            for told in &pool.conditions {
+                tracing::debug!(reason = told.reason, message = told.message, "condition");
+            }
+            for (of, decided) in seen.variants.iter().zip(&pool.variants) {
+                let (previous, desired) = (decided.previous, decided.desired);
+                let variant = &decided.variant;
+                let why = decided.why();
+                if self.news.is_change(&of.claimant, decided) {
+                    any = true;
+                    tracing::info!(variant, previous, desired, why, "decided");
+                } else {
+                    tracing::debug!(variant, previous, desired, why, "holds");
+                }
+            }
+        }
+        any
+    }
+
     /// Status and events, as long as this process leads and before its cycle is over. `spent` are
     /// the seconds of it that have passed.
     async fn write(&mut self, view: &View, told: &Published, spent: f64) {
@@ -288,32 +317,6 @@ fn queries(answers: &Answers) -> Vec<Query> {
             error: query.error,
         })
         .collect()
-}
-
-/// A line for each variant whose count changes; the rest only when asked for.
-fn log(view: &View, decisions: &[PoolDecision]) {
-    for (seen, pool) in view.pools.iter().zip(decisions) {
-        let span = tracing::info_span!(
-            "pool",
-            namespace = pool.namespace,
-            pool = pool.pool,
-            model = seen.fleet.pool.model
-        );
-        let _within = span.enter();
-        for told in &pool.conditions {
-            tracing::debug!(reason = told.reason, message = told.message, "condition");
-        }
-        for decided in &pool.variants {
-            let (previous, desired) = (decided.previous, decided.desired);
-            let variant = &decided.variant;
-            let why = decided.why();
-            if previous == desired {
-                tracing::debug!(variant, desired, why, "holds");
-            } else {
-                tracing::info!(variant, previous, desired, why, "decided");
-            }
-        }
-    }
 }
 
 /// A cycle within a span of its own.

@@ -21,11 +21,15 @@ pub(super) struct Sought {
     pub(super) built_in: bool,
 }
 
-/// Reads them all.
+/// Reads them all. With what they say comes why some could not be read, where that is so.
 ///
 /// # Errors
 /// They cannot be read.
-pub(super) async fn read(client: &kube::Client, sought: &Sought) -> Result<Translation, Error> {
+pub(super) async fn read(
+    client: &kube::Client,
+    sought: &Sought,
+) -> Result<(Translation, Option<Error>), Error> {
+    let mut refused = None;
     let mut namespaces = sought.namespaces.clone();
     if !namespaces.is_empty() {
         namespaces.insert(sought.system.clone());
@@ -37,11 +41,13 @@ pub(super) async fn read(client: &kube::Client, sought: &Sought) -> Result<Trans
         Map::ScaleToZero,
         Map::Queueing,
     ] {
-        for found in config_maps::named(client, map.name(), &namespaces).await? {
+        let named = config_maps::named(client, map.name(), &namespaces).await?;
+        refused = refused.or(named.refused.into_iter().next());
+        for found in named.found {
             take(&mut maps, map, found, &sought.system);
         }
     }
-    Ok(maps.translate(sought.built_in))
+    Ok((maps.translate(sought.built_in), refused))
 }
 
 fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {

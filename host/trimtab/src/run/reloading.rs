@@ -146,21 +146,18 @@ impl<'a> Reloading<'a> {
         self.asked.lap();
         let read = inherited::read(&self.client, &self.sought);
         let unread = match tokio::time::timeout(ANSWER, read).await {
-            Ok(Ok(translation)) => {
+            Ok(Ok((translation, refused))) => {
                 if translation != self.translation {
                     inherited::tell(&translation);
                     self.translation = translation;
                 }
-                None
+                refused.map(|error| explained(&error, config_maps::RIGHTS))
             }
             Ok(Err(error)) => Some(explained(&error, config_maps::RIGHTS)),
             Err(_) => Some("the API server does not answer".to_owned()),
         };
         if let Some(why) = unread.as_ref().filter(|_| unread != self.unread) {
-            tracing::warn!(
-                why,
-                "WVA's ConfigMaps cannot be read, what they said stands"
-            );
+            tracing::warn!(why, "WVA's ConfigMaps cannot all be read");
         }
         self.unread = unread;
     }

@@ -136,3 +136,17 @@ async fn a_word_to_list_anew_is_not_lost_while_a_list_comes_in() {
     assert_eq!(next(&mut told).await, Some("apply"), "the second word");
     assert_eq!(next(&mut told).await, None, "and no more");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_there_is_asked_for_now_and_then() {
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let list = move |_| {
+        *counted.lock().unwrap() += 1;
+        json!({"kind": "Status", "code": 404, "message": "the server could not find it"})
+    };
+    let _told = followed(cluster(list, |_| None), None);
+    tokio::time::sleep(10 * LONGEST_PAUSE).await;
+    let asked = *asked.lock().unwrap();
+    assert!((10..=15).contains(&asked), "{asked} times");
+}
