@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, timeout};
 use trimtab_cluster::Cluster;
 use trimtab_cluster::checkpoint::{self, Checkpoint, SaveError};
 use trimtab_cluster::events::{News, Speaker};
@@ -34,6 +34,8 @@ use super::{RunArguments, shutdown};
 const SYNC_POLL: Duration = Duration::from_millis(200);
 /// How often what is still missing is told of.
 const SYNC_TELL: Duration = Duration::from_secs(10);
+/// How long a process that is told to stop may take to keep what it knows: it is killed after 30 s.
+const LAST_SAVE: Duration = Duration::from_secs(5);
 /// The one cache that readiness is told of.
 const CACHE: &str = "cluster";
 
@@ -242,7 +244,7 @@ impl Operator {
     async fn follow(&mut self, period: Duration, took: Stopwatch) {
         let limit = self.cycle.config.tick_timeout().duration();
         let cycle = cycle::follow_within_span(&mut self.cycle);
-        match tokio::time::timeout(limit, cycle).await {
+        match timeout(limit, cycle).await {
             Ok(()) => self.health.ticked(self.clock.elapsed(), period),
             Err(_) => self.cycle.registry.ended(Outcome::Failed, &[]),
         }
@@ -252,7 +254,7 @@ impl Operator {
     /// Whatever is not answered in time is asked in a cycle.
     async fn ask_ahead(&mut self, period: Duration, took: Stopwatch) {
         let left = period.saturating_sub(took.elapsed());
-        let _ = tokio::time::timeout(left / 2, self.cycle.ask_ahead()).await;
+        let _ = timeout(left / 2, self.cycle.ask_ahead()).await;
     }
 
     /// A cycle of the leader.
@@ -264,7 +266,7 @@ impl Operator {
         }
         let limit = self.cycle.config.tick_timeout().duration();
         let cycle = cycle::within_span(&mut self.cycle);
-        let Ok(changed) = tokio::time::timeout(limit, cycle).await else {
+        let Ok(changed) = timeout(limit, cycle).await else {
             tracing::warn!(
                 seconds = limit.as_secs_f64(),
                 "the cycle took too long; given up"
@@ -282,7 +284,7 @@ impl Operator {
     /// decided; where it may not be read at all, it is started anew.
     async fn resume(&mut self, reign: u32) -> bool {
         let limit = self.cycle.config.tick_timeout().duration();
-        let Ok(loaded) = tokio::time::timeout(limit, self.checkpoint.load()).await else {
+        let Ok(loaded) = timeout(limit, self.checkpoint.load()).await else {
             tracing::warn!("state is not read: the API server does not answer; trying again");
             self.cycle.registry.error("checkpoint", "read");
             return false;
@@ -336,7 +338,7 @@ impl Operator {
             }
             false
         };
-        let saved = tokio::time::timeout(limit, saving).await;
+        let saved = timeout(limit, saving).await;
         if saved.is_err() {
             tracing::warn!("state not saved: the API server does not answer; trying again");
         }
@@ -347,8 +349,8 @@ impl Operator {
 
     /// Keeps what is known, and lets another lead.
     async fn end(mut self, election: Option<Election>) {
-        if self.reign.is_some() {
-            self.save().await;
+        if self.reign.is_some() && timeout(LAST_SAVE, self.save()).await.is_err() {
+            tracing::warn!("the last state is not saved: the API server does not answer");
         }
         if let Some(election) = election {
             election.end().await;
