@@ -22,8 +22,8 @@ pub const RIGHTS: &str = "`get` and `list` of configmaps";
 pub struct Named {
     /// In the order of their namespaces.
     pub found: Vec<Found>,
-    /// Of namespaces in which nothing may be read; they keep the others from nothing.
-    pub refused: Vec<Error>,
+    /// Why one of the namespaces may not be read, the first of them; the others are.
+    pub refused: Option<Error>,
 }
 
 /// All of one name; where no namespaces are given, in all.
@@ -35,7 +35,7 @@ pub async fn named(
     name: &str,
     namespaces: &BTreeSet<String>,
 ) -> Result<Named, Error> {
-    let mut refused = Vec::new();
+    let mut refused = None;
     let mut objects = Vec::new();
     if namespaces.is_empty() {
         let api: Api<ConfigMap> = Api::all(client.clone());
@@ -46,7 +46,7 @@ pub async fn named(
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         match api.get_opt(name).await {
             Err(error) if matches!(&error, Error::Api(status) if status.code == 403) => {
-                refused.push(error);
+                refused.get_or_insert(error);
             }
             answer => objects.extend(answer?),
         }

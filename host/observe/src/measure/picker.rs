@@ -101,12 +101,12 @@ impl<'a> Pickers<'a> {
         let mut load = PickerLoad::default();
         load.arrivals = self.counted(pool, Quantity::Arrivals, &mut load.warnings);
         let silent = self.silent(pool, picker);
-        if let Some(silent) = silent.filter(|_| load.arrivals.take().is_some()) {
+        if let Some((silent, _)) = silent.zip(load.arrivals) {
             load.warnings.push(format!(
                 "picker pod `{silent}` is not measured, and others are: what they count is not all"
             ));
         }
-        if self.is_partial {
+        if silent.is_some() || self.is_partial {
             load.arrivals = None;
         }
         load.queued_requests = self.held(pool, Quantity::QueuedRequests, &mut load.warnings);

@@ -42,7 +42,7 @@ pub(super) async fn read(
         Map::Queueing,
     ] {
         let named = config_maps::named(client, map.name(), &namespaces).await?;
-        refused = refused.or(named.refused.into_iter().next());
+        refused = refused.or(named.refused);
         for found in named.found {
             take(&mut maps, map, found, &sought.system);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Config, Policy, PoolEntry};
+use super::{Config, PoolEntry};
 
 /// Keys that are read anew for each cycle or each line of the log. A key stands for all below it.
 const RELOADED: [&str; 8] = [
@@ -33,25 +33,25 @@ impl Config {
     pub(crate) fn changes(&self, new: &Self) -> Changes {
         let mut keys = Vec::new();
         differences("", &document(self), &document(new), &mut keys);
-        let waits = |of: &Policy, other: &Policy, key: &str, name: &str| {
-            of.policy != other.policy && key.starts_with(name)
-        };
         let (policies, others) = (&self.policies, &new.policies);
-        let (reloaded, restart) = keys.into_iter().partition(|key| {
-            is_reloaded(key)
-                && !waits(
-                    &policies.analyzer,
-                    &others.analyzer,
-                    key,
-                    "policies.analyzer",
-                )
-                && !waits(
-                    &policies.optimizer,
-                    &others.optimizer,
-                    key,
-                    "policies.optimizer",
-                )
-        });
+        let policies = [
+            ("policies.analyzer.", &policies.analyzer, &others.analyzer),
+            (
+                "policies.optimizer.",
+                &policies.optimizer,
+                &others.optimizer,
+            ),
+        ];
+        // Settings wait with the policy that they are for.
+        let waits = |key: &str| {
+            let mut others = policies
+                .iter()
+                .filter(|(_, old, new)| old.policy != new.policy);
+            others.any(|(path, ..)| key.starts_with(path))
+        };
+        let (reloaded, restart) = keys
+            .into_iter()
+            .partition(|key| is_reloaded(key) && !waits(key));
         Changes { reloaded, restart }
     }
 
