@@ -1,6 +1,7 @@
 //! The operator with the rights that its documentation names, and no others.
 
 use anyhow::{Context as _, ensure};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::ResourceExt;
@@ -66,16 +67,19 @@ impl<'a> User<'a> {
 
     async fn grant(&self, mut role: ClusterRole) -> anyhow::Result<()> {
         let client = self.plane.client().await?;
+        let rule = role.rules.iter().flatten().last().cloned();
+        let rule = rule.context("a role without rules")?;
         role.metadata.name = Some(self.name.clone());
         let roles: Api<ClusterRole> = Api::all(client.clone());
         roles.create(&PostParams::default(), &role).await?;
         let binding: ClusterRoleBinding = serde_json::from_value(self.bound("ClusterRole"))?;
         let bindings: Api<ClusterRoleBinding> = Api::all(client);
         bindings.create(&PostParams::default(), &binding).await?;
-        Ok(())
+        self.granted(None, &rule).await
     }
 
     async fn grant_in_namespace(&self, rules: Vec<PolicyRule>) -> anyhow::Result<()> {
+        let rule = rules.last().cloned().context("no rules")?;
         let mut role = Role {
             rules: Some(rules),
             ..Role::default()
@@ -86,7 +90,31 @@ impl<'a> User<'a> {
         let binding: RoleBinding = serde_json::from_value(self.bound("Role"))?;
         let bindings: Api<RoleBinding> = self.namespace.api();
         bindings.create(&PostParams::default(), &binding).await?;
-        Ok(())
+        self.granted(Some(self.namespace.name()), &rule).await
+    }
+
+    /// The API server learns of roles by watching them, so somewhat later than they are made.
+    async fn granted(&self, namespace: Option<&str>, rule: &PolicyRule) -> anyhow::Result<()> {
+        let first = |of: &Option<Vec<String>>| of.iter().flatten().next().cloned();
+        let asked: SubjectAccessReview = serde_json::from_value(json!({
+            "spec": {
+                "user": self.name,
+                "resourceAttributes": {
+                    "namespace": namespace,
+                    "group": first(&rule.api_groups),
+                    "resource": first(&rule.resources),
+                    "verb": rule.verbs.first(),
+                },
+            },
+        }))?;
+        let reviews: Api<SubjectAccessReview> = Api::all(self.plane.client().await?);
+        wait_until("the rights are known", DEADLINE, async || {
+            let answer = reviews.create(&PostParams::default(), &asked).await?;
+            let allowed = answer.status.is_some_and(|status| status.allowed);
+            ensure!(allowed, "{:?}", asked.spec.resource_attributes);
+            Ok(())
+        })
+        .await
     }
 
     fn kubeconfig(&self) -> anyhow::Result<String> {
@@ -139,7 +167,7 @@ async fn works(namespace: &Namespace, chat: &Chat, operator: &Operator) -> anyho
     let log = operator.log(usize::MAX).await;
     let refused = log
         .lines()
-        .find(|line| line.contains("orbidden") || line.contains("403"));
+        .find(|line| line.to_lowercase().contains("forbidden"));
     ensure!(refused.is_none(), "{refused:?}");
     Ok(())
 }
