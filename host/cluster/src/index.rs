@@ -5,6 +5,7 @@ pub(crate) mod claim;
 pub(crate) mod device;
 pub(crate) mod node;
 pub(crate) mod pod;
+pub(crate) mod scaler;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::SelectorExt as _;
 
-use self::claim::{Claim, Claimant, TargetKey, Way};
+use self::claim::{Claim, Claimant, Registration, TargetKey, Way};
 use self::device::{Asked, DeviceKey, Slice};
 use self::node::Node;
 use self::pod::{Owner, Pod, Pods};
+use self::scaler::Scaler;
 use self::target::{Target, Unusable};
 use crate::config::Config;
 use crate::objects::Labels;
@@ -37,7 +39,7 @@ use crate::objects::workload::Workload;
 const EXCLUDE: &str = "wva.llmd.ai/exclude";
 
 /// Namespace and name.
-pub(crate) type Key = (String, String);
+pub type Key = (String, String);
 
 /// API versions of InferencePool, the preferred one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +54,12 @@ pub(crate) struct Index {
     pub(crate) config: Config,
     pub(crate) claims: BTreeMap<Claimant, Claim>,
     pub(crate) claimants: BTreeMap<TargetKey, BTreeSet<Claimant>>,
+    /// HPAs and ScaledObjects, whether or not they claim.
+    pub(crate) scalers: BTreeMap<Claimant, Scaler>,
+    /// What ScaledObjects that say nothing of us would claim.
+    unsaid: BTreeMap<Key, Claim>,
+    /// What KEDA asks about.
+    registrations: BTreeMap<Key, Registration>,
     pub(crate) targets: BTreeMap<TargetKey, Target>,
     /// Why kinds that claims name cannot be scaled, by group and kind.
     pub(crate) unusable: BTreeMap<(String, String), Unusable>,
@@ -91,24 +99,59 @@ impl Index {
     }
 
     pub(crate) fn apply_hpa(&mut self, object: &HorizontalPodAutoscaler) {
-        let claim = Claim::of_hpa(object);
-        self.claim(Way::HorizontalPodAutoscaler, &object.metadata, claim);
+        let way = Way::HorizontalPodAutoscaler;
+        self.scaler(way, &object.metadata, Scaler::of_hpa(object));
+        self.claim(way, &object.metadata, Claim::of_hpa(object));
     }
 
     pub(crate) fn apply_scaled_object(&mut self, object: &ScaledObject) {
-        let claim = Claim::of_scaled_object(object);
-        self.claim(Way::ScaledObject, &object.metadata, claim);
+        let way = Way::ScaledObject;
+        self.scaler(way, &object.metadata, Scaler::of_scaled_object(object));
+        let of = key(&object.metadata);
+        let mut claim = Claim::of_scaled_object(object);
+        if claim.is_some() || object.metadata.deletion_timestamp.is_some() {
+            self.unsaid.remove(&of);
+        } else {
+            let unsaid = Claim::of_any_scaled_object(object);
+            let registration = self.registrations.get(&of);
+            claim = registration.map(|registration| unsaid.clone().registered(registration));
+            self.unsaid.insert(of, unsaid);
+        }
+        self.claim(way, &object.metadata, claim);
+    }
+
+    /// What KEDA asks about now.
+    pub(crate) fn register(&mut self, registrations: BTreeMap<Key, Registration>) {
+        let before = std::mem::replace(&mut self.registrations, registrations);
+        let both = before.keys().chain(self.registrations.keys());
+        let changed: BTreeSet<Key> = both
+            .filter(|of| before.get(*of) != self.registrations.get(*of))
+            .cloned()
+            .collect();
+        for of in changed {
+            let Some(unsaid) = self.unsaid.get(&of) else {
+                continue;
+            };
+            let registration = self.registrations.get(&of);
+            let claim = registration.map(|registration| unsaid.clone().registered(registration));
+            self.claim_as(Claimant::new(Way::ScaledObject, of), claim);
+        }
+    }
+
+    /// Of those that nobody claims the target of, changes are none of the view's.
+    fn scaler(&mut self, way: Way, metadata: &ObjectMeta, scaler: Scaler) {
+        let claimed = self.claimants.contains_key(&scaler.target);
+        let changed = put(&mut self.scalers, Claimant::new(way, key(metadata)), scaler);
+        self.revision += u64::from(claimed) * changed;
     }
 
     /// An object that is being deleted claims nothing any more.
     fn claim(&mut self, way: Way, metadata: &ObjectMeta, claim: Option<Claim>) {
-        let (namespace, name) = key(metadata);
-        let claimant = Claimant {
-            way,
-            namespace,
-            name,
-        };
         let claim = claim.filter(|_| metadata.deletion_timestamp.is_none());
+        self.claim_as(Claimant::new(way, key(metadata)), claim);
+    }
+
+    fn claim_as(&mut self, claimant: Claimant, claim: Option<Claim>) {
         if self.claims.get(&claimant) == claim.as_ref() {
             return;
         }
@@ -124,12 +167,12 @@ impl Index {
         self.unwatch(&namespace);
     }
 
-    pub(crate) fn delete_claim(&mut self, way: Way, (namespace, name): Key) {
-        let claimant = Claimant {
-            way,
-            namespace,
-            name,
-        };
+    pub(crate) fn delete_claim(&mut self, way: Way, key: Key) {
+        if way == Way::ScaledObject {
+            self.unsaid.remove(&key);
+        }
+        let claimant = Claimant::new(way, key);
+        self.revision += take(&mut self.scalers, &claimant);
         self.drop_claim(&claimant);
         self.unwatch(&claimant.namespace);
     }

@@ -18,9 +18,9 @@ use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
 use self::rivals::Rivals;
 use crate::accelerator::Accelerators;
-use crate::index::Index;
-use crate::index::claim::{self, Claim, Claimant, TargetKey};
+use crate::index::claim::{Claim, Claimant, TargetKey, Way};
 use crate::index::target::{Target, Unusable, WELL_KNOWN};
+use crate::index::{Index, Key};
 use crate::objects::variant::VariantStatus;
 
 /// What users were promised is not the cluster's to say.
@@ -41,6 +41,8 @@ pub struct View {
     pub refused: Vec<Refused>,
     /// Why it is not known, where it is not.
     pub inventory: Result<Vec<Accelerator>, String>,
+    /// Names of the variants that KEDA's ScaledObjects scale, by namespace and name of these.
+    pub scaled_objects: BTreeMap<Key, String>,
 }
 
 /// One pool, and who asked for each of its variants.
@@ -149,6 +151,7 @@ impl Index {
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
         let inventory = unseen.map_or_else(|| self.inventory(), Err);
         View {
+            scaled_objects: self.scaled_objects(&pools),
             pools,
             refused,
             inventory,
@@ -161,7 +164,7 @@ impl Index {
         let mut claimed = Vec::new();
         let mut refused = Vec::new();
         for (claimant, claim) in &self.claims {
-            if !self.is_ours(claimant, claim) {
+            if !self.is_ours(claimant, claim) || self.stands_back(claimant, claim) {
                 continue;
             }
             match self.resolve(claimant, claim, &rivals) {
@@ -170,6 +173,37 @@ impl Index {
             }
         }
         (claimed, refused)
+    }
+
+    /// Whether nothing but a call of KEDA's makes this a claim.
+    fn is_registered(&self, claimant: &Claimant) -> bool {
+        let claim = self.claims.get(claimant);
+        claim.is_some_and(|claim| claim.registered)
+    }
+
+    /// What scales a workload that another object claims is no claim of its own.
+    fn stands_back(&self, claimant: &Claimant, claim: &Claim) -> bool {
+        let mut others = self.claimants.get(&claim.target).into_iter().flatten();
+        let is_stronger = |of: &Claimant| of != claimant && !self.is_registered(of);
+        claim.registered && others.any(is_stronger)
+    }
+
+    /// Names of the variants that ScaledObjects scale.
+    fn scaled_objects(&self, pools: &[PoolView]) -> BTreeMap<Key, String> {
+        let variants = pools.iter().flat_map(|pool| {
+            let named = pool.fleet.pool.variants.iter();
+            pool.variants.iter().zip(named.map(|variant| &variant.name))
+        });
+        let by_target: BTreeMap<&TargetKey, &String> =
+            variants.map(|(of, name)| (&of.target, name)).collect();
+        let objects = self.scalers.iter();
+        objects
+            .filter(|(of, _)| of.way == Way::ScaledObject)
+            .filter_map(|(of, scaler)| {
+                let variant = *by_target.get(&scaler.target)?;
+                Some(((of.namespace.clone(), of.name.clone()), variant.clone()))
+            })
+            .collect()
     }
 
     fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
@@ -235,10 +269,10 @@ impl Index {
             );
             return Err((Why::Invalid, message));
         };
-        let name = match claimant.way {
-            claim::Way::VariantAutoscaling => &claimant.name,
-            claim::Way::HorizontalPodAutoscaler | claim::Way::ScaledObject => &key.name,
-        };
+        let name = claim.name.as_ref().unwrap_or(match claimant.way {
+            Way::VariantAutoscaling => &claimant.name,
+            Way::HorizontalPodAutoscaler | Way::ScaledObject => &key.name,
+        });
         Ok(Claimed {
             claimant,
             claim,

@@ -17,8 +17,9 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::index::Index;
+use crate::index::claim::Registration;
 use crate::index::target::{Unusable, WELL_KNOWN};
+use crate::index::{Index, Key};
 use crate::objects::definition::{Definition, ScalePaths};
 use crate::view::View;
 
@@ -126,6 +127,11 @@ impl Cluster {
             view: Arc::clone(&view),
         });
         view
+    }
+
+    /// What KEDA asks about now, by namespace and name of the ScaledObject.
+    pub fn register(&self, registrations: BTreeMap<Key, Registration>) {
+        self.index().register(registrations);
     }
 
     /// What has not been listed yet and must be, with the reason where there is one.

@@ -1,24 +1,30 @@
-//! `/metrics`, `/healthz` and `/readyz` over HTTP. Knows nothing of what they say.
+//! Serving over HTTP, and the routes of `/metrics`, `/healthz` and `/readyz`. Knows nothing of what
+//! they say.
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::future::{Future, IntoFuture as _};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::{IncomingStream, Listener};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::health::{Answer, Health};
 use crate::metrics::Registry;
+use crate::tls::Peer;
 
 /// How long a request that is under way when the server stops may still take: a scrape has 10 s
 /// by default, and a pod 30 s in all to end.
@@ -31,6 +37,41 @@ pub enum ServeError {
     Accept(#[source] io::Error),
     #[error("a request to the HTTP server was still under way {} s after its stop", DRAIN.as_secs())]
     Drain,
+}
+
+/// An address that goes on being listened on when a server of it ends.
+#[derive(Clone, Debug)]
+pub struct Shared(pub Arc<TcpListener>);
+
+impl Listener for Shared {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            match self.0.accept().await {
+                Ok(accepted) => return accepted,
+                // Too many files are open, most likely.
+                Err(_) => sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(_: IncomingStream<'_, TcpListener>) -> Self {
+        Self::default()
+    }
+}
+
+impl Connected<IncomingStream<'_, Shared>> for Peer {
+    fn connect_info(_: IncomingStream<'_, Shared>) -> Self {
+        Self::default()
+    }
 }
 
 /// `/metrics`.
@@ -55,11 +96,16 @@ pub fn health(
 ///
 /// # Errors
 /// Where no more connections can be accepted, or a request does not end.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<L: Listener>(
+    listener: L,
     routes: Router,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError> {
+) -> Result<(), ServeError>
+where
+    L::Addr: fmt::Debug,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let routes = routes.into_make_service_with_connect_info::<Peer>();
     let (stop, stopping) = oneshot::channel::<()>();
     // A sender that is gone means the same.
     let stopped = async move {

@@ -11,6 +11,8 @@ mod process;
 mod published;
 mod scaling;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
@@ -21,6 +23,7 @@ use prometheus_client::encoding::prometheus_text;
 use trimtab_core::decision::{Call, PoolDecision};
 use trimtab_core::policies::Digest;
 
+use crate::desired::Desired;
 use current::Current;
 pub use live::Live;
 use process::Process;
@@ -33,19 +36,31 @@ pub use published::{
 pub struct Registry {
     encoded: prometheus_client::registry::Registry,
     process: Process,
+    desired: Arc<Desired>,
     current: Arc<Mutex<Current>>,
 }
 
 impl Registry {
     /// `controller_instance` is a label of WVA's replica metrics, as it is there, where it is set.
     #[must_use]
-    pub fn new(build: &Build, live: &Live, controller_instance: Option<&str>) -> Self {
+    pub fn new(
+        build: &Build,
+        live: &Live,
+        desired: Arc<Desired>,
+        controller_instance: Option<&str>,
+    ) -> Self {
         let mut encoded = prometheus_client::registry::Registry::default();
         let process = Process::register(&mut encoded, build);
         live.register(&mut encoded);
         let current = Arc::new(Mutex::new(Current::default()));
-        encoded.register_collector(Box::new(current::State(Arc::clone(&current))));
-        let replicas = Box::new(current::Replicas(Arc::clone(&current)));
+        encoded.register_collector(Box::new(current::State {
+            desired: Arc::clone(&desired),
+            current: Arc::clone(&current),
+        }));
+        let replicas = Box::new(current::Replicas {
+            desired: Arc::clone(&desired),
+            current: Arc::clone(&current),
+        });
         match controller_instance.filter(|instance| !instance.is_empty()) {
             Some(instance) => {
                 let label = (
@@ -60,6 +75,7 @@ impl Registry {
         Self {
             encoded,
             process,
+            desired,
             current,
         }
     }
@@ -71,8 +87,8 @@ impl Registry {
             self.process.guard(decision);
         }
         self.queries(&published.queries);
-        let doubled = self.current().replace(published);
-        for _ in 0..doubled {
+        self.current().replace(published);
+        for _ in 0..self.desired.replace(published) {
             self.error("publish", "duplicate_variant");
         }
     }
@@ -82,9 +98,10 @@ impl Registry {
         self.process.tick(outcome, stages);
     }
 
-    /// Whether this process leads. One that does not shows no counts of replicas, from now on.
-    pub fn lead(&self, leader: bool) {
-        self.current().lead(leader);
+    /// Which Service serves external metrics in this cluster, and whether it is ours; `None` where
+    /// nobody does.
+    pub fn external_metrics(&self, service: Option<&str>, ours: bool) {
+        self.current().external_metrics = service.map(|service| (service.to_owned(), ours));
     }
 
     /// Queries to Prometheus, also those of a cycle that failed.

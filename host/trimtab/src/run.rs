@@ -10,6 +10,8 @@ mod logging;
 mod operator;
 mod policies;
 mod reloading;
+mod review;
+mod serving;
 mod shutdown;
 mod watched;
 mod wiring;

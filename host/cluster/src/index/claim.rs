@@ -7,6 +7,8 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::Key;
+use super::scaler::made_by_keda;
 use super::target::WELL_KNOWN;
 use crate::objects::Count;
 use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
@@ -62,6 +64,16 @@ pub struct Claimant {
     pub name: String,
 }
 
+impl Claimant {
+    pub(crate) fn new(way: Way, (namespace, name): Key) -> Self {
+        Self {
+            way,
+            namespace,
+            name,
+        }
+    }
+}
+
 impl fmt::Display for Claimant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, namespace, name) = (self.way.kind(), &self.namespace, &self.name);
@@ -102,6 +114,11 @@ pub(crate) struct Claim {
     pub(crate) target: TargetKey,
     /// `apiVersion` of the target as written; `None` where it was left out.
     pub(crate) target_version: Option<String>,
+    /// Of the variant; `None` where it is that of the claimant or target.
+    pub(crate) name: Option<String>,
+    /// KEDA asked about it, and nothing in the cluster says that it is for us. It stands back behind
+    /// any other claim of its target.
+    pub(crate) registered: bool,
     /// `None` where the target's own command line is to say it.
     pub(crate) model: Option<String>,
     pub(crate) cost: f64,
@@ -115,6 +132,15 @@ pub(crate) struct Claim {
     pub(crate) faults: Vec<String>,
     /// Why nothing of it can be taken.
     pub(crate) unreadable: Option<String>,
+}
+
+/// What KEDA passed on of a ScaledObject's trigger when it asked about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    pub model: Option<String>,
+    pub cost: Option<String>,
+    /// Name of the variant.
+    pub variant: Option<String>,
 }
 
 /// Bounds, as an object of some way in writes them.
@@ -144,12 +170,7 @@ impl Claim {
     /// `None` where the HPA is not ours to read: not annotated, or made by KEDA for a ScaledObject
     /// from which it inherits the annotations.
     pub(crate) fn of_hpa(object: &HorizontalPodAutoscaler) -> Option<Self> {
-        let owners = object.metadata.owner_references.iter().flatten();
-        let made_by_keda = |kind: &str, group: &str| kind == "ScaledObject" && group == "keda.sh";
-        if owners
-            .map(|owner| (owner.kind.as_str(), group(&owner.api_version)))
-            .any(|(kind, group)| made_by_keda(kind, group))
-        {
+        if made_by_keda(&object.metadata).is_some() {
             return None;
         }
         let spec = &object.spec;
@@ -162,13 +183,27 @@ impl Claim {
     }
 
     pub(crate) fn of_scaled_object(object: &ScaledObject) -> Option<Self> {
-        let spec = &object.spec;
-        let bounds = Bounds {
-            min: (&spec.min_replica_count, "spec.minReplicaCount"),
-            max: (&spec.max_replica_count, "spec.maxReplicaCount"),
-            absent: (0, KEDA_MAX_REPLICAS),
+        let (target, bounds) = parts(object);
+        Self::annotated(&object.metadata, target, &bounds)
+    }
+
+    /// Of one that says nothing of us.
+    pub(crate) fn of_any_scaled_object(object: &ScaledObject) -> Self {
+        let (target, bounds) = parts(object);
+        Self::new(&object.metadata, target, &bounds)
+    }
+
+    /// With what KEDA passed on when it asked.
+    pub(crate) fn registered(mut self, registration: &Registration) -> Self {
+        let given = |text: &Option<String>| {
+            let text = text.as_ref().map(|text| text.trim().to_owned());
+            text.filter(|text| !text.is_empty())
         };
-        Self::annotated(&object.metadata, &spec.scale_target_ref, &bounds)
+        self.registered = true;
+        self.name = given(&registration.variant);
+        self.model = given(&registration.model);
+        self.set_cost(registration.cost.as_deref(), "trigger metadata variantCost");
+        self
     }
 
     fn annotated(
@@ -189,8 +224,6 @@ impl Claim {
     }
 
     fn new(metadata: &ObjectMeta, target: &TargetReference, bounds: &Bounds<'_>) -> Self {
-        let kind = target.kind.clone().filter(|kind| !kind.is_empty());
-        let kind = kind.unwrap_or_else(|| "Deployment".to_owned());
         let label = |key| metadata.labels.as_ref()?.get(key).cloned();
         let read = |(count, place): (&Count, &str), absent| count.or(absent, place);
         let min = read(bounds.min, bounds.absent.0);
@@ -206,13 +239,10 @@ impl Claim {
         }
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
-            target: TargetKey {
-                namespace: metadata.namespace.clone().unwrap_or_default(),
-                group: target_group(target, &kind),
-                kind,
-                name: target.name.clone(),
-            },
+            target: target_key(metadata, target),
             target_version: target.api_version.clone(),
+            name: None,
+            registered: false,
             model: None,
             cost: DEFAULT_COST,
             min_replicas,
@@ -233,6 +263,29 @@ impl Claim {
                 "{place}: `{written}` is no number of 0 or more; {DEFAULT_COST} is taken"
             )),
         }
+    }
+}
+
+/// Target and bounds of a ScaledObject.
+fn parts(object: &ScaledObject) -> (&TargetReference, Bounds<'_>) {
+    let spec = &object.spec;
+    let bounds = Bounds {
+        min: (&spec.min_replica_count, "spec.minReplicaCount"),
+        max: (&spec.max_replica_count, "spec.maxReplicaCount"),
+        absent: (0, KEDA_MAX_REPLICAS),
+    };
+    (&spec.scale_target_ref, bounds)
+}
+
+/// What an object in this namespace scales.
+pub(super) fn target_key(metadata: &ObjectMeta, target: &TargetReference) -> TargetKey {
+    let kind = target.kind.clone().filter(|kind| !kind.is_empty());
+    let kind = kind.unwrap_or_else(|| "Deployment".to_owned());
+    TargetKey {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        group: target_group(target, &kind),
+        kind,
+        name: target.name.clone(),
     }
 }
 

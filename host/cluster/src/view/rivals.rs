@@ -29,9 +29,12 @@ impl<'a> Rivals<'a> {
     /// What keeps this claimant from being served, if anything does. Claims of other instances count
     /// too: both would be told to the same workload.
     pub(super) fn of(&self, claimant: &Claimant, target: &TargetKey) -> Option<String> {
+        let stands_back = |of: &Claimant| self.index.is_registered(of);
+        let alike = stands_back(claimant);
         let on = |target: &TargetKey| -> Vec<String> {
             let all = self.index.claimants.get(target).into_iter().flatten();
             let others = all.filter(|of| *of != claimant && !self.index.is_excluded(of));
+            let others = others.filter(|of| alike || !stands_back(of));
             others.map(ToString::to_string).collect()
         };
         let mut told = Vec::new();

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use std::time::Duration;
 
 use super::*;
+use crate::metrics::testing::leading;
 use crate::metrics::{Build, Live};
 
 struct Running {
@@ -25,7 +26,7 @@ async fn start() -> Running {
         version: "1.2.3",
         revision: None,
     };
-    let registry = Arc::new(Registry::new(&build, &Live::default(), None));
+    let registry = Arc::new(Registry::new(&build, &Live::default(), leading(), None));
     let known = Arc::new(Health::new(["pods"]));
     let now = Arc::new(AtomicU64::new(0));
     let clock = {

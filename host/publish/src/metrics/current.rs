@@ -10,6 +10,8 @@ use trimtab_contract::Accelerator;
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 use trimtab_core::fleet::MetricsState;
 
+use crate::desired::Desired;
+
 use super::families::Families;
 use super::published::{PoolMetrics, Published};
 use super::{labels, lock, scaling};
@@ -17,12 +19,10 @@ use super::{labels, lock, scaling};
 /// The last cycle, as series.
 #[derive(Debug, Default)]
 pub(super) struct Current {
-    leader: bool,
     /// Whether there was a cycle.
     cycled: bool,
     /// Seconds since the Unix epoch; `None` before the first cycle of a leader.
     decided_at: Option<f64>,
-    replicas: BTreeMap<labels::Variant, Count>,
     /// Kept from cycle to cycle for as long as the variant is there.
     changes: BTreeMap<labels::Change, u64>,
     decided: BTreeMap<labels::Decided, u32>,
@@ -34,35 +34,12 @@ pub(super) struct Current {
     ages: BTreeMap<labels::Pool, f64>,
     /// `None` before the first cycle and where it cannot be discovered.
     inventory: Option<Vec<Accelerator>>,
-}
-
-/// Replicas of one variant.
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    /// `None` where it is not for others.
-    desired: Option<u32>,
-    current: u32,
-}
-
-impl Count {
-    /// As WVA has it: where nothing runs, the ratio is the count that is asked for.
-    fn ratio(self) -> Option<f64> {
-        Some(f64::from(self.desired?) / f64::from(self.current.max(1)))
-    }
+    /// Which Service serves external metrics, and whether it is ours.
+    pub(super) external_metrics: Option<(String, bool)>,
 }
 
 impl Current {
-    /// Counts of before are not shown: as leader, this process has decided nothing yet.
-    pub(super) fn lead(&mut self, leader: bool) {
-        if self.leader != leader {
-            self.replicas.clear();
-        }
-        self.leader = leader;
-    }
-
-    /// Says how many variants had the labels of another one.
-    pub(super) fn replace(&mut self, published: &Published) -> u32 {
-        self.leader = published.leader;
+    pub(super) fn replace(&mut self, published: &Published) {
         self.cycled = true;
         if published.leader {
             self.decided_at = Some(milliseconds(published.now_ms));
@@ -72,13 +49,11 @@ impl Current {
         self.replace_pools(&published.pools);
         self.replace_conditions(&published.decisions);
         self.replace_freshness(&published.decisions, &published.pools);
-        self.replace_replicas(published)
+        self.replace_decided(published);
     }
 
-    fn replace_replicas(&mut self, published: &Published) -> u32 {
-        self.replicas.clear();
+    fn replace_decided(&mut self, published: &Published) {
         self.decided.clear();
-        let mut doubled = 0;
         for (pool, variant) in variants(&published.decisions) {
             let decided = labels::Decided {
                 namespace: pool.namespace.clone(),
@@ -87,45 +62,26 @@ impl Current {
                 mode: scaling::mode(pool.mode),
             };
             self.decided.insert(decided, variant.desired);
-            let labels = labels::Variant::of(pool, variant);
             if published.leader && variant.published {
-                self.count_change(&labels, variant);
+                self.count_change(&pool.namespace, variant);
             }
-            doubled += u32::from(self.insert(labels, variant));
         }
         let present: BTreeSet<(&str, &str)> = variants(&published.decisions)
             .map(|(pool, variant)| (pool.namespace.as_str(), variant.variant.as_str()))
             .collect();
         self.changes
             .retain(|of, _| present.contains(&(of.namespace.as_str(), of.variant_name.as_str())));
-        doubled
     }
 
-    /// A series that stands twice would cost the whole scrape. Of two variants with the same labels
-    /// the larger count is shown, so that neither is scaled down for the other.
-    fn insert(&mut self, labels: labels::Variant, variant: &VariantDecision) -> bool {
-        let count = Count {
-            desired: variant.published.then_some(variant.desired),
-            current: variant.current,
-        };
-        let Some(there) = self.replicas.get_mut(&labels) else {
-            self.replicas.insert(labels, count);
-            return false;
-        };
-        if count.desired > there.desired {
-            *there = count;
-        }
-        true
-    }
-
-    fn count_change(&mut self, labels: &labels::Variant, variant: &VariantDecision) {
+    fn count_change(&mut self, namespace: &str, variant: &VariantDecision) {
         let Some(direction) = scaling::direction(variant) else {
             return;
         };
+        let labels = labels::Variant::new(namespace, &variant.variant, &variant.accelerator);
         let change = labels::Change {
-            variant_name: labels.variant_name.clone(),
-            namespace: labels.namespace.clone(),
-            accelerator_type: labels.accelerator_type.clone(),
+            variant_name: labels.variant_name,
+            namespace: labels.namespace,
+            accelerator_type: labels.accelerator_type,
             direction,
             reason: scaling::reason(variant),
         };
@@ -201,15 +157,26 @@ impl Current {
     }
 }
 
-/// What only a leader shows, and under WVA's shard label where there is one.
+/// What only a leader shows, as long as its word stands, and under WVA's shard label where there is
+/// one.
 #[derive(Debug)]
-pub(super) struct Replicas(pub(super) Arc<Mutex<Current>>);
+pub(super) struct Replicas {
+    pub(super) desired: Arc<Desired>,
+    pub(super) current: Arc<Mutex<Current>>,
+}
 
 impl Collector for Replicas {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let current = lock(&self.0);
+        let word = self.desired.now().ok();
+        let variants = word.iter().flat_map(|word| &word.variants);
+        let replicas: Vec<_> = variants
+            .map(|((namespace, name), count)| {
+                let of = labels::Variant::new(namespace, name, &count.accelerator);
+                (of, count)
+            })
+            .collect();
+        let shown = || replicas.iter().map(|(of, count)| (of, *count));
         let mut families = Families(encoder);
-        let shown = || current.replicas.iter().filter(|_| current.leader);
         families.gauge(
             "wva_desired_replicas",
             "Replicas that a variant should have",
@@ -230,28 +197,45 @@ impl Collector for Replicas {
             "wva_replica_scaling",
             "Changes of the count that is asked for, by direction and by who moved it: the plan, \
              or a rule of the guard",
-            current.changes.iter().map(|(of, count)| (of, *count)),
+            lock(&self.current)
+                .changes
+                .iter()
+                .map(|(of, count)| (of, *count)),
         )
     }
 }
 
 /// What every process shows of the last cycle.
 #[derive(Debug)]
-pub(super) struct State(pub(super) Arc<Mutex<Current>>);
+pub(super) struct State {
+    pub(super) desired: Arc<Desired>,
+    pub(super) current: Arc<Mutex<Current>>,
+}
 
 impl Collector for State {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let current = lock(&self.0);
+        let current = lock(&self.current);
         let mut families = Families(encoder);
         families.single(
             "trimtab_leader",
             "1 where this process leads",
-            Some(flag(current.leader)),
+            Some(flag(self.desired.leads())),
         )?;
         families.single(
             "trimtab_last_decision_timestamp_seconds",
             "When the last cycle decided, in seconds since the Unix epoch",
             current.decided_at,
+        )?;
+        let owner = current.external_metrics.iter().map(|(service, ours)| {
+            let service = service.clone();
+            (labels::Service { service }, flag(*ours))
+        });
+        let owner: Vec<_> = owner.collect();
+        families.gauge(
+            "trimtab_external_metrics_owner",
+            "Which Service serves external.metrics.k8s.io in the cluster: 1 where it is ours, 0 where \
+             it is another's",
+            owner.iter().map(|(of, ours)| (of, *ours)),
         )?;
         current.encode_pools(&mut families)?;
         current.encode_inventory(&mut families)

@@ -1,7 +1,7 @@
 //! Labels, whose names are those of the fields.
 
 use prometheus_client::encoding::EncodeLabelSet;
-use trimtab_core::decision::{PoolDecision, VariantDecision};
+use trimtab_core::decision::PoolDecision;
 
 /// As WVA labels its replica metrics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -55,6 +55,12 @@ pub(super) struct PoolState {
     pub(super) namespace: String,
     pub(super) pool: String,
     pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Service {
+    /// Namespace and name.
+    pub(super) service: String,
 }
 
 /// As WVA labels its inventory.
@@ -157,14 +163,14 @@ pub(super) struct ApiDuration {
 const UNRESOLVED: &str = "unresolved";
 
 impl Variant {
-    pub(super) fn of(pool: &PoolDecision, variant: &VariantDecision) -> Self {
-        let accelerator = match variant.accelerator.as_str() {
+    pub(super) fn new(namespace: &str, name: &str, accelerator: &str) -> Self {
+        let accelerator = match accelerator {
             "" => UNRESOLVED,
             known => known,
         };
         Self {
-            variant_name: variant.variant.clone(),
-            namespace: pool.namespace.clone(),
+            variant_name: name.to_owned(),
+            namespace: namespace.to_owned(),
             accelerator_type: accelerator.to_owned(),
         }
     }

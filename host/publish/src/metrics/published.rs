@@ -1,5 +1,7 @@
 //! What is told to the metrics of a cycle: plain data.
 
+use std::collections::BTreeMap;
+
 use trimtab_contract::Accelerator;
 use trimtab_core::decision::PoolDecision;
 use trimtab_core::fleet::MetricsState;
@@ -10,9 +12,13 @@ use trimtab_core::policies::Digest;
 pub struct Published {
     /// Milliseconds since the Unix epoch at which it was decided.
     pub now_ms: u64,
+    /// The same on a clock that nobody sets.
+    pub steady_ms: u64,
     /// Only the leader's counts of replicas are shown.
     pub leader: bool,
     pub decisions: Vec<PoolDecision>,
+    /// Names of the variants that KEDA's ScaledObjects scale, by namespace and name of these.
+    pub scaled_objects: BTreeMap<(String, String), String>,
     /// What the measurements of each pool were like.
     pub pools: Vec<PoolMetrics>,
     /// GPUs by accelerator; `None` where the inventory cannot be discovered.

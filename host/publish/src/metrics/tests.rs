@@ -3,10 +3,10 @@
 mod cycle;
 mod document;
 
-use trimtab_contract::Role;
-use trimtab_core::decision::{Call, GuardStep, Planned, Rule, VariantDecision};
+use trimtab_core::decision::{GuardStep, Rule};
 use trimtab_core::snapshot::Mode;
 
+use super::testing::{cycle, leading, pool, variant};
 use super::*;
 
 const BUILD: Build = Build {
@@ -14,56 +14,8 @@ const BUILD: Build = Build {
     revision: Some("abc"),
 };
 
-fn variant(name: &str, current: u32, previous: u32, desired: u32) -> VariantDecision {
-    VariantDecision {
-        variant: name.to_owned(),
-        accelerator: "H100".to_owned(),
-        role: Role::Both,
-        current,
-        previous,
-        proposed: Some(desired),
-        desired,
-        published: true,
-        reason: "as planned".to_owned(),
-        steps: Vec::new(),
-    }
-}
-
-fn silence() -> Call {
-    Call {
-        answered_by: None,
-        refusal: None,
-        faults: Vec::new(),
-    }
-}
-
-fn pool(name: &str, variants: Vec<VariantDecision>) -> PoolDecision {
-    PoolDecision {
-        now_ms: 1_000,
-        namespace: "prod".to_owned(),
-        pool: name.to_owned(),
-        mode: Mode::Enforce,
-        analyses: Vec::new(),
-        plan: Planned {
-            call: silence(),
-            notes: Vec::new(),
-        },
-        variants,
-        conditions: Vec::new(),
-    }
-}
-
-fn cycle(decisions: Vec<PoolDecision>) -> Published {
-    Published {
-        now_ms: 1_500,
-        leader: true,
-        decisions,
-        ..Published::default()
-    }
-}
-
 fn registry() -> Registry {
-    Registry::new(&BUILD, &Live::default(), None)
+    Registry::new(&BUILD, &Live::default(), leading(), None)
 }
 
 /// Lines of a family's series, without help and type.
@@ -183,7 +135,8 @@ fn a_count_that_is_not_published_is_only_shown_as_decided() {
 
 #[test]
 fn only_the_leader_shows_counts_of_replicas() {
-    let registry = registry();
+    let desired = Arc::new(Desired::new(45_000, || 0));
+    let registry = Registry::new(&BUILD, &Live::default(), Arc::clone(&desired), None);
     let mut follower = cycle(vec![pool("p", vec![variant("a", 1, 1, 4)])]);
     follower.leader = false;
     registry.update(&follower);
@@ -195,12 +148,12 @@ fn only_the_leader_shows_counts_of_replicas() {
         Some(1.0)
     );
     assert!(series(&registry, "wva_optimization_duration_seconds_count").is_empty());
-    registry.lead(true);
+    desired.lead(Some(u64::MAX));
     // What it worked out for itself before is not what it decided as leader.
     assert!(series(&registry, "wva_desired_replicas").is_empty());
     registry.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 4)])]));
     assert_eq!(series(&registry, "wva_desired_replicas").len(), 1);
-    registry.lead(false);
+    desired.lead(None);
     assert!(series(&registry, "wva_desired_replicas").is_empty());
     assert!(series(&registry, "wva_current_replicas").is_empty());
 }
@@ -287,7 +240,7 @@ fn changes_are_counted_by_direction_and_by_who_moved_the_count() {
 
 #[test]
 fn the_controller_instance_is_a_label_of_replica_metrics_where_it_is_set() {
-    let registry = Registry::new(&BUILD, &Live::default(), Some("blue"));
+    let registry = Registry::new(&BUILD, &Live::default(), leading(), Some("blue"));
     registry.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 2)])]));
     for family in [
         "wva_desired_replicas",
@@ -303,7 +256,7 @@ fn the_controller_instance_is_a_label_of_replica_metrics_where_it_is_set() {
     }
     let ticks = series(&registry, "trimtab_ticks_total");
     assert!(!ticks[0].contains("controller_instance"), "{ticks:?}");
-    let without = Registry::new(&BUILD, &Live::default(), Some(""));
+    let without = Registry::new(&BUILD, &Live::default(), leading(), Some(""));
     without.update(&cycle(vec![pool("p", vec![variant("a", 1, 1, 2)])]));
     let lines = series(&without, "wva_desired_replicas");
     assert!(!lines[0].contains("controller_instance"), "{lines:?}");

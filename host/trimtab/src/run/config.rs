@@ -20,7 +20,8 @@ use trimtab_core::snapshot::Mode;
 
 pub(crate) use self::duration::Seconds;
 pub(crate) use self::entries::{
-    Address, LeaderElection, Listen, LogFormat, Logging, Otlp, Policies, Policy, Prometheus,
+    Address, ExternalMetrics, ExternalScaler, LeaderElection, Listen, LogFormat, Logging, Otlp,
+    Policies, Policy, Prometheus,
 };
 use self::layers::Layers;
 pub(crate) use self::layers::{Setting, unknown_variables, wva_key};
@@ -40,6 +41,9 @@ pub(crate) struct Config {
     pub(crate) interval_seconds: Seconds,
     /// How long a cycle may take, at most three intervals. Without it: one interval.
     pub(crate) tick_timeout_seconds: Option<Seconds>,
+    /// How long a decision stands: one that is older is told to nobody, so that whoever scales by it
+    /// holds. Without it: three intervals, or three times what a cycle may take.
+    pub(crate) max_decision_age_seconds: Option<Seconds>,
     /// Measurements older than this are stale: nothing shrinks on them.
     pub(crate) max_metrics_age_seconds: Seconds,
     /// Namespaces to watch. Empty: all.
@@ -58,6 +62,10 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Where we are asked.
     pub(crate) listen: Listen,
+    /// How HPAs read us: `external.metrics.k8s.io`.
+    pub(crate) external_metrics: ExternalMetrics,
+    /// How KEDA reads us.
+    pub(crate) external_scaler: ExternalScaler,
     /// Which of several replicas decides.
     pub(crate) leader_election: LeaderElection,
     /// What the users of pools were promised.
@@ -87,6 +95,7 @@ impl Default for Config {
             prometheus: Prometheus::default(),
             interval_seconds: Seconds::new(15),
             tick_timeout_seconds: None,
+            max_decision_age_seconds: None,
             // Four scrapes of 15 s, and one of slack.
             max_metrics_age_seconds: Seconds::new(75),
             namespaces: Vec::new(),
@@ -96,6 +105,8 @@ impl Default for Config {
             limit_to_inventory: true,
             mode: Mode::Enforce,
             listen: Listen::default(),
+            external_metrics: ExternalMetrics::default(),
+            external_scaler: ExternalScaler::default(),
             leader_election: LeaderElection::default(),
             objective: ObjectiveDefaults::default(),
             scale_to_zero: ScaleToZeroDefaults::default(),

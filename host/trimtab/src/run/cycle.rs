@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Instrument as _;
-use trimtab_cluster::Cluster;
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::status::{self, Wanted, Writer};
 use trimtab_cluster::view::View;
+use trimtab_cluster::{Cluster, Registration};
 use trimtab_core::decision::{Condition, PoolDecision, condition};
 use trimtab_core::fleet::{FleetPool, Measured};
 use trimtab_core::memory::Memory;
@@ -18,8 +18,9 @@ use trimtab_observe::{Answers, Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::metrics::{
     Outcome, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
 };
+use trimtab_publish::scaler::{Registered, Registrations};
 
-use super::clock::{Stopwatch, now_ms};
+use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::{Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
 use super::policies::Policies;
@@ -38,6 +39,8 @@ pub(super) struct Cycle {
     pub(super) policies: Policies,
     pub(super) memory: Memory,
     pub(super) registry: Arc<Registry>,
+    /// What KEDA asks about.
+    pub(super) registrations: Arc<Registrations>,
     pub(super) writer: Writer,
     pub(super) news: News,
     pub(super) speaker: Speaker,
@@ -52,6 +55,7 @@ pub(super) struct Cycle {
 /// What a cycle sees.
 struct Seen {
     now_ms: u64,
+    steady_ms: u64,
     view: Arc<View>,
     fleet: Vec<FleetPool>,
     policies: Vec<PoolPolicies>,
@@ -102,8 +106,11 @@ impl Cycle {
     }
 
     async fn observe(&mut self) -> Seen {
-        let now_ms = now_ms();
+        let (now_ms, steady_ms) = (now_ms(), steady_ms());
         let mut watch = Stopwatch::start();
+        let registered = self.registrations.now().into_iter();
+        let registered = registered.map(|(of, told)| (of, registration(told)));
+        self.cluster.register(registered.collect());
         let view = self.cluster.view();
         let (fleet, policies) = self.fleet(&view);
         let observed = watch.lap();
@@ -114,6 +121,7 @@ impl Cycle {
         let measured = self.measurer.measure(&fleet, &answers, now_ms);
         Seen {
             now_ms,
+            steady_ms,
             view,
             policies,
             pools: pools(&fleet, &measured),
@@ -143,8 +151,10 @@ impl Cycle {
     fn show(&self, seen: &mut Seen, decisions: Vec<PoolDecision>) -> Published {
         let told = Published {
             now_ms: seen.now_ms,
+            steady_ms: seen.steady_ms,
             leader: self.leadership.left().is_some(),
             decisions,
+            scaled_objects: seen.view.scaled_objects.clone(),
             pools: std::mem::take(&mut seen.pools),
             inventory: seen.view.inventory.clone().ok(),
             policies: self.policies.names(),
@@ -276,6 +286,14 @@ impl Cycle {
         if report.deferred > 0 {
             tracing::info!(deferred = report.deferred, "statuses wait for their turn");
         }
+    }
+}
+
+fn registration(told: Registered) -> Registration {
+    Registration {
+        model: told.model,
+        cost: told.cost,
+        variant: told.variant,
     }
 }
 

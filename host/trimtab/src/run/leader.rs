@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use trimtab_cluster::lease::{Elector, Standing};
 use trimtab_cluster::refusal::explained;
-use trimtab_publish::metrics::Registry;
+use trimtab_publish::desired::Desired;
 
 use super::clock::steady_ms;
 
@@ -38,7 +38,7 @@ impl Leadership {
     pub(super) fn elect(
         mut elector: Elector,
         retry: Duration,
-        registry: Arc<Registry>,
+        desired: Arc<Desired>,
     ) -> (Self, Election) {
         let (tell, standing) = watch::channel(elector.standing(steady_ms()));
         let (stop, mut stopping) = watch::channel(false);
@@ -56,11 +56,11 @@ impl Leadership {
                     trouble = failed;
                 }
                 let now = elector.standing(steady_ms());
+                desired.lead(until(&now));
                 tell.send_if_modified(|standing| {
                     let changed = leader(standing) != leader(&now);
                     if changed {
                         tracing::info!(standing = ?now, "leadership");
-                        registry.lead(matches!(now, Standing::Leader { .. }));
                     }
                     *standing = now;
                     changed
@@ -80,13 +80,8 @@ impl Leadership {
 
     /// How long this process leads, unless it renews; `None` where it does not.
     pub(super) fn left(&self) -> Option<Duration> {
-        match *self.standing.borrow() {
-            Standing::Leader { until_ms, .. } => {
-                let left = until_ms.saturating_sub(steady_ms());
-                (left > 0).then(|| Duration::from_millis(left))
-            }
-            Standing::Follower { .. } => None,
-        }
+        let left = until(&self.standing.borrow())?.saturating_sub(steady_ms());
+        (left > 0).then(|| Duration::from_millis(left))
     }
 
     /// The change of leaders that made this process one.
@@ -108,6 +103,14 @@ fn leader(standing: &Standing) -> Result<u32, Option<&str>> {
     match standing {
         Standing::Leader { transitions, .. } => Ok(*transitions),
         Standing::Follower { leader } => Err(leader.as_deref()),
+    }
+}
+
+/// Until when this process leads, on the clock that nobody sets.
+fn until(standing: &Standing) -> Option<u64> {
+    match *standing {
+        Standing::Leader { until_ms, .. } => Some(until_ms),
+        Standing::Follower { .. } => None,
     }
 }
 

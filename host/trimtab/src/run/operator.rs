@@ -1,5 +1,6 @@
 //! The loop: a cycle each period; who does not lead only looks on.
 
+use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +11,26 @@ use tokio::time::{Interval, MissedTickBehavior, timeout};
 use trimtab_cluster::Cluster;
 use trimtab_cluster::checkpoint::{self, Checkpoint, SaveError};
 use trimtab_cluster::events::{News, Speaker};
-use trimtab_cluster::lease::Elector;
+use trimtab_cluster::lease::{Elector, LeaseConfig};
 use trimtab_cluster::refusal::explained;
 use trimtab_cluster::status::Writer;
 use trimtab_core::memory::Memory;
 use trimtab_observe::{Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::Health;
+use trimtab_publish::desired::Desired;
 use trimtab_publish::http;
 use trimtab_publish::metrics::{Build, Live, Outcome, Registry};
+use trimtab_publish::scaler::Registrations;
 use trimtab_sandbox::Sandbox;
 
-use super::clock::{Stopwatch, now_ms};
+use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::Config;
 use super::cycle::{self, Cycle};
 use super::leader::{Election, Leadership};
 use super::logging::Log;
 use super::policies::Policies;
 use super::reloading::Reloading;
+use super::serving::Serving;
 use super::wiring::{self, Clients};
 use super::{RunArguments, shutdown};
 
@@ -67,10 +71,12 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         revision: None,
     };
     let instance = config.controller_instance.as_deref();
-    let registry = Arc::new(Registry::new(&build, &live, instance));
+    let desired = Arc::new(Desired::new(wiring::longest_word_ms(&config), steady_ms));
+    let registry = Registry::new(&build, &live, Arc::clone(&desired), instance);
+    let registry = Arc::new(registry);
     let health = Arc::new(Health::new([CACHE]));
     let clock = Stopwatch::start();
-    let servers = serve(&config, &registry, &health, clock, &stopping).await?;
+    let mut servers = serve(&config, &registry, &health, clock, &stopping).await?;
     let cluster = Cluster::start(
         clients.watching.clone(),
         wiring::cluster(&config)?,
@@ -80,19 +86,21 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         return end(servers).await;
     }
     let identity = identity();
-    let election = &config.leader_election;
     let namespace = config.own_namespace(&clients.namespace);
     let checkpoint = Checkpoint::new(clients.asking.clone(), &namespace, &config.lease_name());
-    let (leadership, elected) = if election.enabled {
-        let lease = wiring::lease(&config, &namespace, &identity);
-        let elector = Elector::new(clients.asking.clone(), lease);
-        let retry = election.retry_period_seconds.duration();
-        let (leadership, election) = Leadership::elect(elector, retry, Arc::clone(&registry));
-        (leadership, Some(election))
-    } else {
-        registry.lead(true);
-        (Leadership::alone(), None)
+    let lease = wiring::lease(&config, &namespace, &identity);
+    let (leadership, elected) = elect(&config, &clients, lease, &desired);
+    let registrations = Arc::new(Registrations::new(move || clock.elapsed()));
+    let serving = Serving {
+        client: clients.asking.clone(),
+        namespace,
+        desired,
+        registrations: Arc::clone(&registrations),
+        registry: Arc::clone(&registry),
+        clock,
+        stopping: stopping.clone(),
     };
+    servers.extend(serving.start(&config, &leadership).await?);
     let mut operator = Operator {
         cycle: Cycle {
             cluster,
@@ -103,6 +111,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             policies,
             memory: Memory::default(),
             registry,
+            registrations,
             writer: Writer::new(clients.asking.clone(), config.writes_per_second),
             news: News::default(),
             speaker: Speaker::new(clients.asking, &identity),
@@ -146,6 +155,24 @@ async fn synced(cluster: &Cluster, health: &Health, stopping: &watch::Receiver<b
     }
 }
 
+/// Takes part in the election, where there is to be one.
+fn elect(
+    config: &Config,
+    clients: &Clients,
+    lease: LeaseConfig,
+    desired: &Arc<Desired>,
+) -> (Leadership, Option<Election>) {
+    let election = &config.leader_election;
+    if !election.enabled {
+        desired.lead(Some(u64::MAX));
+        return (Leadership::alone(), None);
+    }
+    let elector = Elector::new(clients.asking.clone(), lease);
+    let retry = election.retry_period_seconds.duration();
+    let (leadership, election) = Leadership::elect(elector, retry, Arc::clone(desired));
+    (leadership, Some(election))
+}
+
 async fn end(servers: Vec<JoinHandle<()>>) -> Result<()> {
     for server in servers {
         server.await.context("a server ended badly")?;
@@ -156,7 +183,7 @@ async fn end(servers: Vec<JoinHandle<()>>) -> Result<()> {
 
 /// This process's name among those that would lead: the pod's, or the machine's, and a number.
 fn identity() -> String {
-    let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let name = env::var("POD_NAME").or_else(|_| env::var("HOSTNAME"));
     let name = name.unwrap_or_else(|_| "trimtab".to_owned());
     format!("{name}_{}_{:x}", std::process::id(), now_ms())
 }

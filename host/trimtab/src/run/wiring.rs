@@ -12,7 +12,7 @@ use trimtab_cluster::requests::{self, Told};
 use trimtab_observe::{PrometheusConfig, Windows};
 use trimtab_publish::metrics::Live;
 
-use super::config::{Address, Config};
+use super::config::{Address, Config, Seconds};
 
 /// Requests that do not watch: longer than a busy API server takes, shorter than a cycle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,6 +109,18 @@ fn windows(config: &Config) -> Windows {
     }
 }
 
+/// Cycles for which a decision stands, where nothing else is said.
+const STANDING_CYCLES: f64 = 3.0;
+
+/// How long a decision stands after its cycle began.
+pub(super) fn longest_word_ms(config: &Config) -> u64 {
+    let cycle = config.interval_seconds.seconds();
+    let cycle = cycle.max(config.tick_timeout().seconds());
+    let standing = config.max_decision_age_seconds;
+    let seconds = standing.map_or(cycle * STANDING_CYCLES, Seconds::seconds);
+    (seconds * 1000.0) as u64
+}
+
 /// # Errors
 /// The node selector is none.
 pub(super) fn cluster(config: &Config) -> Result<ClusterConfig> {
@@ -154,7 +166,7 @@ pub(super) async fn bind(address: Address, key: &str) -> Result<Option<TcpListen
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Prometheus, Seconds};
+    use super::super::config::Prometheus;
     use super::*;
 
     #[test]

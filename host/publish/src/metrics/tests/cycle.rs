@@ -233,7 +233,7 @@ fn requests_to_the_api_server_show_as_they_happen() {
     let live = Live::default();
     // Before there is a registry, as when the configuration is read.
     live.api_request("list", "configmaps", Some(200), 0.25);
-    let registry = Registry::new(&BUILD, &live, None);
+    let registry = Registry::new(&BUILD, &live, leading(), None);
     live.api_request("patch", "variantautoscalings/status", Some(409), 0.5);
     live.api_request("patch", "variantautoscalings/status", Some(409), 0.5);
     live.api_request("watch", "pods", None, 5.0);
@@ -256,7 +256,7 @@ fn requests_to_the_api_server_show_as_they_happen() {
 #[test]
 fn fuel_adds_up_by_policy_and_its_version() {
     let live = Live::default();
-    let registry = Registry::new(&BUILD, &live, None);
+    let registry = Registry::new(&BUILD, &live, leading(), None);
     let digests = ["a", "b"].map(|letter| Digest(format!("sha256:{}", letter.repeat(64))));
     live.policy_call(PolicyRole::Analyzer, ("mine", &digests[0]), 700, 0.002);
     live.policy_call(PolicyRole::Analyzer, ("mine", &digests[0]), 300, 0.002);

@@ -70,7 +70,7 @@ fn everything() -> Registry {
     let digest = Digest("sha256:00".to_owned());
     live.policy_call(PolicyRole::Analyzer, ("mine", &digest), 1, 0.1);
     live.api_request("get", "leases", Some(200), 0.1);
-    let registry = Registry::new(&BUILD, &live, Some("blue"));
+    let registry = Registry::new(&BUILD, &live, leading(), Some("blue"));
     registry.update(&Published {
         pools: vec![PoolMetrics {
             namespace: "prod".to_owned(),
@@ -91,6 +91,7 @@ fn everything() -> Registry {
         }],
         ..cycle(vec![busy(digest)])
     });
+    registry.external_metrics(Some("prod/trimtab-external-metrics"), true);
     registry.error("status", "write");
     let decide = StageSeconds {
         stage: Stage::Decide,

@@ -21,6 +21,7 @@ impl Config {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut found = Found::default();
         self.check_prometheus(&mut found);
+        self.check_serving(&mut found);
         self.check_clocks(&mut found);
         self.check_lease(&mut found);
         self.check_names(&mut found);
@@ -38,27 +39,36 @@ impl Config {
         if let Some(url) = &prometheus.url {
             found.url("prometheus.url", url);
         }
-        let pair = (
-            prometheus.client_cert_file.is_some(),
-            prometheus.client_key_file.is_some(),
+        found.pair(
+            ("prometheus.clientCertFile", &prometheus.client_cert_file),
+            ("prometheus.clientKeyFile", &prometheus.client_key_file),
         );
-        match pair {
-            (true, false) => found.add(
-                "prometheus.clientKeyFile",
-                "nothing is given; a client certificate needs its key",
-            ),
-            (false, true) => found.add(
-                "prometheus.clientCertFile",
-                "nothing is given; a key needs its client certificate",
-            ),
-            (true, true) | (false, false) => {}
-        }
         found.seconds(
             "prometheus.timeoutSeconds",
             prometheus.timeout_seconds,
             0.1..=600.0,
         );
         self.check_windows(found);
+    }
+
+    fn check_serving(&self, found: &mut Found) {
+        let (metrics, scaler) = (&self.external_metrics, &self.external_scaler);
+        found.pair(
+            ("externalMetrics.certFile", &metrics.cert_file),
+            ("externalMetrics.keyFile", &metrics.key_file),
+        );
+        found.pair(
+            ("externalScaler.certFile", &scaler.cert_file),
+            ("externalScaler.keyFile", &scaler.key_file),
+        );
+        if scaler.client_ca_file.is_some() && scaler.cert_file.is_none() {
+            found.add(
+                "externalScaler.certFile",
+                "nothing is given; certificates of clients are only seen with TLS",
+            );
+        }
+        found.label("externalMetrics.service", &metrics.service);
+        found.name("externalMetrics.secret", &metrics.secret);
     }
 
     fn check_windows(&self, found: &mut Found) {
@@ -88,6 +98,10 @@ impl Config {
         if let Some(timeout) = self.tick_timeout_seconds {
             let most = self.interval_seconds.seconds() * TIMEOUT_INTERVALS;
             found.seconds("tickTimeoutSeconds", timeout, 1.0..=most.max(1.0));
+        }
+        if let Some(age) = self.max_decision_age_seconds {
+            let least = self.interval_seconds.seconds();
+            found.seconds("maxDecisionAgeSeconds", age, least..=86_400.0);
         }
         found.seconds(
             "maxMetricsAgeSeconds",
@@ -225,6 +239,20 @@ impl Found {
             let (least, most) = within.into_inner();
             let problem = format!("{value} cannot be; expected {least}s to {most}s");
             self.add(key, problem);
+        }
+    }
+
+    /// A certificate and its key: both or none.
+    fn pair(&mut self, certificate: (&str, &Option<String>), key: (&str, &Option<String>)) {
+        match (certificate.1, key.1) {
+            (Some(_), None) => self.add(key.0, "nothing is given; a certificate needs its key"),
+            (None, Some(_)) => {
+                self.add(
+                    certificate.0,
+                    "nothing is given; a key needs its certificate",
+                );
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
     }
 

@@ -76,6 +76,10 @@ pub(crate) struct Listen {
     pub(crate) metrics: Address,
     /// `/healthz` and `/readyz`. May be the same address.
     pub(crate) health: Address,
+    /// External metrics, over TLS, e.g. `:6443`. An APIService leads there. Without it: not served.
+    pub(crate) external_metrics: Address,
+    /// KEDA's external scaler, e.g. `:50051`. Without it: not served.
+    pub(crate) external_scaler: Address,
 }
 
 impl Default for Listen {
@@ -83,8 +87,50 @@ impl Default for Listen {
         Self {
             metrics: Address::Port(8080),
             health: Address::Port(8081),
+            external_metrics: Address::Off,
+            external_scaler: Address::Off,
         }
     }
+}
+
+/// How HPAs read us.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ExternalMetrics {
+    /// Service that the APIService `v1beta1.external.metrics.k8s.io` names when it is ours, in the
+    /// namespace of the Lease.
+    pub(crate) service: String,
+    /// File with the certificate (PEM) to show; read again when it changes. Without it: one that is
+    /// made, kept in the Secret, and vouched for in the APIService.
+    pub(crate) cert_file: Option<String>,
+    /// File with its key (PEM).
+    pub(crate) key_file: Option<String>,
+    /// Secret of the certificate that is made, in the namespace of the Lease.
+    pub(crate) secret: String,
+}
+
+impl Default for ExternalMetrics {
+    fn default() -> Self {
+        Self {
+            service: "trimtab-external-metrics".to_owned(),
+            cert_file: None,
+            key_file: None,
+            secret: "trimtab-serving".to_owned(),
+        }
+    }
+}
+
+/// How KEDA reads us.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ExternalScaler {
+    /// File with the certificate (PEM) to show; read again when it changes. Without it: no TLS, as
+    /// KEDA expects where a trigger says nothing of it.
+    pub(crate) cert_file: Option<String>,
+    /// File with its key (PEM).
+    pub(crate) key_file: Option<String>,
+    /// File with who must vouch for KEDA's own certificate (PEM). Without it: anybody may ask.
+    pub(crate) client_ca_file: Option<String>,
 }
 
 /// An address to listen on.

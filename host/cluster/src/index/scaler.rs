@@ -1,0 +1,101 @@
+//! HPAs and ScaledObjects as actuators: what they scale, what they scale by, and what they say came
+//! of it. Whether or not they are claims, too.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_quantity::ParsedQuantity;
+
+use super::claim::{TargetKey, group, target_key};
+use crate::objects::Labels;
+use crate::objects::autoscaler::{
+    HorizontalPodAutoscaler, ScaledObject, ScalerCondition, Tolerances, Trigger,
+};
+
+/// An HPA or a ScaledObject.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scaler {
+    pub(crate) target: TargetKey,
+    /// The ScaledObject for which KEDA made this HPA.
+    pub(crate) made_for: Option<String>,
+    pub(crate) max_replicas: Option<u32>,
+    /// Share of the wanted count by which it may be missed, up and down; `None` where nothing is
+    /// said of it.
+    pub(crate) tolerance: (Option<f64>, Option<f64>),
+    pub(crate) reads: Reads,
+    /// By their types.
+    pub(crate) conditions: BTreeMap<String, ScalerCondition>,
+}
+
+/// What it scales by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reads {
+    /// External metrics: name, and labels that are asked for.
+    External(Vec<(String, Labels)>),
+    Triggers {
+        triggers: Vec<Trigger>,
+        /// What KEDA found that there is to read; `None` where it has not looked yet.
+        known: Option<Vec<String>>,
+    },
+}
+
+impl Scaler {
+    pub(crate) fn of_hpa(object: &HorizontalPodAutoscaler) -> Self {
+        let spec = &object.spec;
+        let metrics = spec.metrics.iter();
+        let external = metrics.filter_map(|metric| {
+            let metric = &metric.external.as_ref()?.metric;
+            Some((metric.name.clone(), metric.selector.match_labels.clone()))
+        });
+        Self {
+            target: target_key(&object.metadata, &spec.scale_target_ref),
+            made_for: made_by_keda(&object.metadata),
+            max_replicas: spec.max_replicas.or(u32::MAX, "").ok(),
+            tolerance: tolerances(&spec.behavior),
+            reads: Reads::External(external.collect()),
+            conditions: by_type(&object.status.conditions),
+        }
+    }
+
+    pub(crate) fn of_scaled_object(object: &ScaledObject) -> Self {
+        let spec = &object.spec;
+        let behavior = &spec.advanced.horizontal_pod_autoscaler_config.behavior;
+        Self {
+            target: target_key(&object.metadata, &spec.scale_target_ref),
+            made_for: None,
+            max_replicas: spec.max_replica_count.or(u32::MAX, "").ok(),
+            tolerance: tolerances(behavior),
+            reads: Reads::Triggers {
+                triggers: spec.triggers.clone(),
+                known: object.status.external_metric_names.clone(),
+            },
+            conditions: by_type(&object.status.conditions),
+        }
+    }
+}
+
+/// The ScaledObject for which KEDA made an HPA.
+pub(crate) fn made_by_keda(metadata: &ObjectMeta) -> Option<String> {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let owner =
+        owners.find(|of| of.kind == "ScaledObject" && group(&of.api_version) == "keda.sh")?;
+    Some(owner.name.clone())
+}
+
+fn tolerances(behavior: &Tolerances) -> (Option<f64>, Option<f64>) {
+    let read = |written: &Option<String>| {
+        let quantity = ParsedQuantity::try_from(written.as_deref()?).ok()?;
+        quantity.to_bytes_f64()
+    };
+    (
+        read(&behavior.scale_up.tolerance),
+        read(&behavior.scale_down.tolerance),
+    )
+}
+
+fn by_type(conditions: &[ScalerCondition]) -> BTreeMap<String, ScalerCondition> {
+    let conditions = conditions.iter();
+    conditions
+        .map(|condition| (condition.kind.clone(), condition.clone()))
+        .collect()
+}
