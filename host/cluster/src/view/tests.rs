@@ -1,5 +1,7 @@
 //! Pools and variants as a tick sees them.
 
+mod scalers;
+
 use super::*;
 use crate::config::Config;
 use crate::index::testing::*;

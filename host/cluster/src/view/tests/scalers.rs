@@ -1,0 +1,75 @@
+//! KEDA's ScaledObjects as what scales, and as what asks to be scaled by calling.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::index::claim::Registration;
+
+/// One that says nothing of us.
+fn unsaid(path: &str, deployment: &str) -> Value {
+    scaled_object(path, deployment).with("/metadata/annotations", json!({}))
+}
+
+fn called(model: &str) -> BTreeMap<Key, Registration> {
+    let registration = Registration {
+        model: Some(model.to_owned()),
+        cost: Some("2.5".to_owned()),
+        variant: Some("mine".to_owned()),
+    };
+    BTreeMap::from([(("a".to_owned(), "s".to_owned()), registration)])
+}
+
+fn scaled(seen: &View) -> Vec<(&str, &str)> {
+    let scaled = seen.scaled_objects.iter();
+    scaled
+        .map(|((_, object), variant)| (object.as_str(), variant.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_call_of_kedas_is_a_way_in_for_as_long_as_it_lives() {
+    let mut objects = deployed("a/d", 2);
+    objects.push(unsaid("a/s", "d"));
+    let mut index = index_of(&objects);
+    assert_eq!(view(&mut index).pools, []);
+    index.register(called("m"));
+    relist(&mut index, &objects);
+    let seen = view(&mut index);
+    assert_eq!(seen.outline(), ["a/model:m: mine"]);
+    let variant = &seen.pools[0].fleet.pool.variants[0];
+    assert_eq!((variant.min_replicas, variant.max_replicas), (1, 10));
+    assert_eq!((variant.cost, variant.current_replicas), (2.5, 2));
+    assert_eq!(scaled(&seen), [("s", "mine")]);
+    index.register(called("other"));
+    assert_eq!(view(&mut index).outline(), ["a/model:other: mine"]);
+    // Its object may come after the call, and change.
+    apply(
+        &mut index,
+        &unsaid("a/s", "d").with("/spec/maxReplicaCount", 4),
+    );
+    let seen = view(&mut index);
+    assert_eq!(seen.pools[0].fleet.pool.variants[0].max_replicas, 4);
+    delete(&mut index, &unsaid("a/s", "d"));
+    assert_eq!(view(&mut index).pools, []);
+    apply(&mut index, &unsaid("a/s", "d"));
+    assert_eq!(view(&mut index).outline(), ["a/model:other: mine"]);
+    index.register(BTreeMap::new());
+    assert_eq!(view(&mut index).pools, []);
+}
+
+#[test]
+fn what_scales_the_target_of_another_claim_only_scales() {
+    let mut objects = deployed("a/d", 1);
+    objects.push(unsaid("a/s", "d"));
+    objects.push(variant("a/v", "d"));
+    let mut index = index_of(&objects);
+    assert_eq!(scaled(&view(&mut index)), [("s", "v")]);
+    index.register(called("m"));
+    let seen = view(&mut index);
+    assert_eq!(
+        (seen.outline(), seen.refused),
+        (vec!["a/model:m: v".to_owned()], vec![])
+    );
+    delete(&mut index, &variant("a/v", "d"));
+    assert_eq!(view(&mut index).outline(), ["a/model:m: mine"]);
+}
