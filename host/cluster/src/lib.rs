@@ -16,6 +16,7 @@ mod objects;
 pub mod own_pod;
 pub mod refusal;
 pub mod requests;
+pub mod scale;
 pub mod status;
 pub mod view;
 mod watch;

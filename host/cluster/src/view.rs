@@ -64,6 +64,8 @@ pub struct VariantView {
     pub spec_replicas: u32,
     /// What the claimant's status says; `None` where nothing of ours can be in it.
     pub recorded: Option<VariantStatus>,
+    /// HPAs and ScaledObjects that scale the target.
+    pub scalers: Vec<Claimant>,
     /// Replicas for which the scheduler finds no place.
     pub unschedulable: u32,
     /// What is wrong with it, though it is scaled.
@@ -147,6 +149,11 @@ impl Index {
             pools.push(self.pool(&place, &members, (&pods, &accelerators), &mut starts));
         }
         drop((pods, accelerators));
+        let scalers = self.scalers_by_target();
+        for variant in pools.iter_mut().flat_map(|pool| &mut pool.variants) {
+            let of = scalers.get(&variant.target).into_iter().flatten();
+            variant.scalers = of.map(|of| (*of).clone()).collect();
+        }
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
         let inventory = unseen.map_or_else(|| self.inventory(), Err);
@@ -186,6 +193,17 @@ impl Index {
         let mut others = self.claimants.get(&claim.target).into_iter().flatten();
         let is_stronger = |of: &Claimant| of != claimant && !self.is_registered(of);
         claim.registered && others.any(is_stronger)
+    }
+
+    /// HPAs and ScaledObjects by what they scale. An HPA that KEDA made stands for its ScaledObject.
+    fn scalers_by_target(&self) -> BTreeMap<&TargetKey, Vec<&Claimant>> {
+        let mut by_target: BTreeMap<&TargetKey, Vec<&Claimant>> = BTreeMap::new();
+        for (of, scaler) in &self.scalers {
+            if scaler.made_for.is_none() {
+                by_target.entry(&scaler.target).or_default().push(of);
+            }
+        }
+        by_target
     }
 
     /// Names of the variants that ScaledObjects scale.
@@ -320,6 +338,7 @@ impl Index {
                 target: member.claim.target.clone(),
                 spec_replicas: member.target.spec_replicas,
                 recorded: member.claim.recorded.clone(),
+                scalers: Vec::new(),
                 unschedulable: counted.unschedulable,
                 warnings,
             });

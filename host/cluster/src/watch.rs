@@ -17,7 +17,7 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::index::claim::Registration;
+use crate::index::claim::{Registration, TargetKey};
 use crate::index::target::{Unusable, WELL_KNOWN};
 use crate::index::{Index, Key};
 use crate::objects::definition::{Definition, ScalePaths};
@@ -46,6 +46,8 @@ struct Picture {
     index: Mutex<Index>,
     last: Mutex<Option<LastView>>,
     kinds: Mutex<Kinds>,
+    /// Kinds of targets, by group and kind.
+    resources: Mutex<BTreeMap<(String, String), ApiResource>>,
     /// How often pods had to be listed anew.
     relist: watch::Sender<u64>,
 }
@@ -127,6 +129,25 @@ impl Cluster {
             view: Arc::clone(&view),
         });
         view
+    }
+
+    /// How the API server is asked for a target; `None` where its kind is not known.
+    #[must_use]
+    pub fn resource_of(&self, target: &TargetKey) -> Option<ApiResource> {
+        let resources = unpoisoned(self.picture.resources.lock());
+        let of = (target.group.clone(), target.kind.clone());
+        resources.get(&of).cloned()
+    }
+
+    /// Targets that are claimed and set to no replicas.
+    #[must_use]
+    pub fn at_zero(&self) -> BTreeSet<TargetKey> {
+        let index = self.index();
+        let claimed = index.claimants.keys().filter(|target| {
+            let known = index.targets.get(*target);
+            known.is_some_and(|known| known.spec_replicas == 0 && !known.deleting)
+        });
+        claimed.cloned().collect()
     }
 
     /// What KEDA asks about now, by namespace and name of the ScaledObject.

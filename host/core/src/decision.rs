@@ -144,7 +144,7 @@ impl VariantDecision {
 }
 
 impl Condition {
-    pub(crate) fn new(reason: &str, message: impl Into<String>) -> Self {
+    pub fn new(reason: &str, message: impl Into<String>) -> Self {
         Self {
             reason: reason.to_owned(),
             message: message.into(),
@@ -182,6 +182,12 @@ pub mod condition {
     pub const BUDGET_REACHED: &str = "BudgetReached";
     /// What must run, or was asked for before, is more than the budget or the GPUs allow.
     pub const OVER_BUDGET: &str = "OverBudget";
+    /// Something else scales a workload that is to be scaled directly.
+    pub const ACTUATION_CONFLICT: &str = "ActuationConflict";
+    /// A workload could not be scaled.
+    pub const SCALING_FAILED: &str = "ScalingFailed";
+    /// A request waits for a pool that cannot be started.
+    pub const CANNOT_START: &str = "CannotStart";
     /// Somebody else changed a desired count.
     pub const DRIFT: &str = "Drift";
 }

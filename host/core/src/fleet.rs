@@ -23,8 +23,7 @@ pub struct FleetPool {
 pub struct Picker {
     /// Name of the InferencePool, as the picker's metrics spell it.
     pub pool: String,
-    /// Names of its pods.
-    pub pods: Vec<String>,
+    pub pods: Vec<FleetPod>,
 }
 
 /// One unit that the scale subresource counts, with the pods that may report for it.

@@ -15,6 +15,7 @@ pub mod policies;
 pub mod snapshot;
 mod state;
 pub mod tick;
+pub mod wake;
 
 pub use guard::shape;
 pub use trimtab_contract as contract;

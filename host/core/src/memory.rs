@@ -179,6 +179,17 @@ impl Memory {
         }
     }
 
+    /// Takes note that this many replicas of a variant were asked for between two ticks, where that is
+    /// more than before.
+    pub fn raise(&mut self, namespace: &str, pool: &str, variant: &str, asked: u32) {
+        let pool = self.pools.entry(format!("{namespace}/{pool}")).or_default();
+        let kept = pool.variant_mut(variant);
+        let before = kept.published.map_or(0, |published| published.asked);
+        if asked > before {
+            kept.published = Some(Published::new(before, before, asked));
+        }
+    }
+
     /// Variants keep what was asked for when the pool around them gets another name, as when an
     /// InferencePool is made for them, and when they come to another pool. A pool that only changed
     /// its name keeps its policies' states too.

@@ -344,7 +344,7 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 /// An error with what it came from, without repetitions.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

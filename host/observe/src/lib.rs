@@ -12,6 +12,7 @@ pub mod measure;
 pub mod names;
 pub mod pace;
 mod parse;
+pub mod probe;
 pub mod queries;
 
 pub use answer::{Answer, Answers, QueryError, QueryStats, Sample};
@@ -19,4 +20,5 @@ pub use client::Client;
 pub use config::{ConfigError, PrometheusConfig};
 pub use measure::Measurer;
 pub use pace::Pace;
+pub use probe::Probe;
 pub use queries::{Queries, Windows};

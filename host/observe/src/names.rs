@@ -237,6 +237,14 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     engines::ROWS.iter().chain(pickers::ROWS)
 }
 
+/// The metrics that mean a quantity.
+pub fn names_of(quantity: Quantity) -> impl Iterator<Item = &'static str> {
+    let row = rows().find(move |row| row.quantity == quantity);
+    row.into_iter()
+        .flat_map(|row| row.names)
+        .map(|name| name.metric)
+}
+
 const fn vllm(metric: &'static str) -> Name {
     Name {
         source: Source::Vllm,

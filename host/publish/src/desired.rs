@@ -97,6 +97,21 @@ impl Desired {
         }
     }
 
+    /// Asks for at least so many replicas of a variant between two cycles: it was started. What is
+    /// kept by its mode stays kept.
+    pub fn raise(&self, namespace: &str, variant: &str, count: u32) {
+        let mut known = self.known();
+        let Some(word) = known.word.as_mut() else {
+            return;
+        };
+        let of = (namespace.to_owned(), variant.to_owned());
+        if let Some(there) = Arc::make_mut(word).variants.get_mut(&of) {
+            there.desired = there.desired.map(|desired| desired.max(count));
+        }
+        drop(known);
+        self.tell();
+    }
+
     /// Whether this process leads.
     #[must_use]
     pub fn leads(&self) -> bool {

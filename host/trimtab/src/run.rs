@@ -1,5 +1,6 @@
 //! The operator: sees a cluster, decides, and shows what it decided.
 
+mod actuating;
 mod arguments;
 mod clock;
 mod config;

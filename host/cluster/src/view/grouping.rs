@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use trimtab_core::fleet::Picker;
+use trimtab_core::fleet::{FleetPod, Picker};
 
 use super::{Claimed, Refused, Why};
 use crate::index::{Index, Key, PoolVersion};
@@ -143,8 +143,8 @@ impl Index {
         self.services.get(&(key.0.clone(), picker.name.clone()))
     }
 
-    /// Names of the living pods of every pool's endpoint picker.
-    fn pickers(&self) -> BTreeMap<&Key, Vec<String>> {
+    /// The living pods of every pool's endpoint picker.
+    fn pickers(&self) -> BTreeMap<&Key, Vec<FleetPod>> {
         // A namespace may have many pools and many pods: each pod is only compared with selectors
         // that agree with it on one label.
         let mut by_label: BTreeMap<(&str, &str), BTreeMap<&str, Selectors<'_>>> = BTreeMap::new();
@@ -158,7 +158,7 @@ impl Index {
                 selectors.insert(key, selector);
             }
         }
-        let mut pickers: BTreeMap<&Key, Vec<String>> = BTreeMap::new();
+        let mut pickers: BTreeMap<&Key, Vec<FleetPod>> = BTreeMap::new();
         for ((namespace, label), values) in by_label {
             let pods = self.pods.get(namespace).into_iter().flatten();
             for (name, pod) in pods.filter(|(_, pod)| pod.alive) {
@@ -166,7 +166,10 @@ impl Index {
                 let selectors = value.and_then(|value| values.get(value));
                 for (key, selector) in selectors.into_iter().flatten() {
                     if selects(selector, &pod.labels) {
-                        pickers.entry(key).or_default().push(name.clone());
+                        pickers.entry(key).or_default().push(FleetPod {
+                            name: name.clone(),
+                            ip: pod.ip.clone(),
+                        });
                     }
                 }
             }

@@ -8,6 +8,11 @@ use crate::index::testing::*;
 use serde_json::{Value, json};
 use trimtab_core::fleet::Picker;
 
+fn names(picker: &Picker) -> Vec<&str> {
+    let pods = picker.pods.iter();
+    pods.map(|pod| pod.name.as_str()).collect()
+}
+
 #[test]
 fn the_three_ways_in_give_the_same_variant() {
     let claims = [
@@ -228,15 +233,10 @@ fn one_pool_in_both_versions_of_the_api_is_one_and_the_newer_counts() {
     let mut index = index_of(&objects);
     let picker = |seen: View| seen.pools[0].fleet.picker.clone().unwrap();
     assert_eq!(view(&mut index).outline(), ["a/p: d"]);
-    assert_eq!(
-        picker(view(&mut index)),
-        Picker {
-            pool: "p".to_owned(),
-            pods: vec!["epp-0".to_owned()],
-        }
-    );
+    let of = picker(view(&mut index));
+    assert_eq!((of.pool.as_str(), names(&of)), ("p", vec!["epp-0"]));
     delete(&mut index, &pool("a/p", "d"));
-    assert_eq!(picker(view(&mut index)).pods, ["old-0"]);
+    assert_eq!(names(&picker(view(&mut index))), ["old-0"]);
     delete(&mut index, &old_pool("a/p", "d"));
     assert_eq!(view(&mut index).outline(), ["a/model:m: d"]);
 }
@@ -346,14 +346,14 @@ fn a_picker_is_the_living_pods_behind_its_service() {
         pod("b/epp-9").labelled("app", "epp"),
     ];
     let picker = |objects: &[Value]| view_of(objects).pools[0].fleet.picker.clone().unwrap();
-    assert_eq!(picker(&objects).pods, ["epp-0", "epp-1"]);
+    assert_eq!(names(&picker(&objects)), ["epp-0", "epp-1"]);
     let elsewhere = pool("a/p", "d").with("/spec/endpointPickerRef/kind", "Gateway");
     let mut without = objects.to_vec();
     without[2] = elsewhere;
-    assert_eq!(picker(&without).pods, Vec::<String>::new());
+    assert_eq!(picker(&without).pods, []);
     without[2] = pool("a/p", "d");
     without[3] = service("a/p-epp", "epp").with("/spec/selector", Value::Null);
-    assert_eq!(picker(&without).pods, Vec::<String>::new());
+    assert_eq!(picker(&without).pods, []);
 }
 
 #[test]

@@ -175,6 +175,8 @@ impl Cluster {
         K: Clone + Debug + DeserializeOwned + Send + 'static,
     {
         let (group, kind) = (resource.group.clone(), resource.kind.clone());
+        let of = (group.clone(), kind.clone());
+        super::unpoisoned(self.picture.resources.lock()).insert(of, resource.clone());
         let target = move |(namespace, name): &Key| TargetKey {
             namespace: namespace.clone(),
             group: group.clone(),

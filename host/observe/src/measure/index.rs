@@ -65,7 +65,7 @@ impl<'a> Index<'a> {
         if let Some(picker) = &pool.picker {
             insert(&mut self.pickers, (namespace, &picker.pool), position);
             for pod in &picker.pods {
-                insert(&mut self.picker_pods, (namespace, pod), position);
+                insert(&mut self.picker_pods, (namespace, &pod.name), position);
             }
         }
         for (replica, of) in pool.replicas.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use trimtab_core::fleet::{FleetPool, Picker};
+use trimtab_core::fleet::{FleetPod, FleetPool, Picker};
 
 use super::histogram::Histogram;
 use super::index::{Index, pod_names};
@@ -131,10 +131,10 @@ impl<'a> Pickers<'a> {
     /// A pod of the picker that reports nothing, where others do.
     fn silent<'p>(&self, pool: usize, picker: Option<&'p Picker>) -> Option<&'p str> {
         let reporting = self.reporting.get(&pool)?;
-        let reports = |pod: &&String| reporting.contains(pod.as_str());
+        let reports = |pod: &FleetPod| reporting.contains(pod.name.as_str());
         let pods = &picker?.pods;
         let silent = pods.iter().find(|pod| !reports(pod))?;
-        pods.iter().any(|pod| reports(&pod)).then_some(silent)
+        pods.iter().any(reports).then_some(silent.name.as_str())
     }
 
     /// What to say where engines run more than their picker has in flight.
@@ -275,6 +275,6 @@ fn is_gone(pool: Option<&FleetPool>, labels: &Labels) -> bool {
     let picker = pool.and_then(|pool| pool.picker.as_ref());
     let pod = named_pod(labels);
     picker.zip(pod).is_some_and(|(picker, pod)| {
-        !picker.pods.is_empty() && !picker.pods.iter().any(|known| known == pod)
+        !picker.pods.is_empty() && !picker.pods.iter().any(|known| known.name == pod)
     })
 }

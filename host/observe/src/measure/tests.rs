@@ -166,11 +166,14 @@ fn variant(role: Role) -> Variant {
     }
 }
 
-fn replica(name: &str, pods: &[&str]) -> FleetReplica {
-    let pod = |name: &&str| FleetPod {
+fn pod(name: &&str) -> FleetPod {
+    FleetPod {
         name: (*name).to_owned(),
         ip: None,
-    };
+    }
+}
+
+fn replica(name: &str, pods: &[&str]) -> FleetReplica {
     FleetReplica {
         variant: 0,
         name: name.to_owned(),
@@ -182,7 +185,7 @@ fn replica(name: &str, pods: &[&str]) -> FleetReplica {
 fn with_picker(mut pool: FleetPool, pods: &[&str]) -> FleetPool {
     pool.picker = Some(Picker {
         pool: pool.pool.name.clone(),
-        pods: pods.iter().map(|pod| (*pod).to_owned()).collect(),
+        pods: pods.iter().map(pod).collect(),
     });
     pool
 }

@@ -97,3 +97,22 @@ fn a_count_that_is_kept_is_none() {
     });
     assert_eq!(count(&desired.now().unwrap()), None);
 }
+
+#[test]
+fn what_is_started_between_two_cycles_is_asked_for_at_once() {
+    let (desired, _) = desired();
+    desired.raise("prod", "a", 1);
+    desired.lead(Some(u64::MAX));
+    desired.replace(&Published {
+        decisions: vec![pool("p", vec![variant("a", 0, 0, 0)])],
+        ..at(100_000)
+    });
+    let before = desired.now().unwrap();
+    desired.raise("prod", "a", 1);
+    desired.raise("prod", "b", 1);
+    assert_eq!(count(&desired.now().unwrap()), Some(1));
+    assert_eq!(count(&before), Some(0), "who has read it keeps it");
+    desired.replace(&at(100_000));
+    desired.raise("prod", "a", 1);
+    assert_eq!(count(&desired.now().unwrap()), Some(5));
+}

@@ -21,17 +21,18 @@ use trimtab_core::snapshot::Mode;
 pub(crate) use self::duration::Seconds;
 pub(crate) use self::entries::{
     Address, ExternalMetrics, ExternalScaler, LeaderElection, Listen, LogFormat, Logging, Otlp,
-    Policies, Policy, Prometheus,
+    Policies, Policy, Prometheus, ScaleFromZero,
 };
 use self::layers::Layers;
 pub(crate) use self::layers::{Setting, unknown_variables, wva_key};
 pub(crate) use self::pools::{
-    ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, ScaleToZeroDefaults,
+    Actuation, ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, PoolSettings,
+    ScaleToZeroDefaults,
 };
 
 /// What the operator is told. Durations are seconds, or as `90s`, `10m`, `1h30m`. Taken over while
-/// running: `objective`, `pools`, `scaleToZero`, `budgetPerHour`, `mode`, `logging.level` and the
-/// settings of the policies; everything else at the next start.
+/// running: `objective`, `pools`, `scaleToZero`, `budgetPerHour`, `mode`, `actuation`,
+/// `logging.level` and the settings of the policies; everything else at the next start.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Config {
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     /// (computed and shown, never published) or `paused` (held).
     #[schemars(with = "pools::ModeSchema")]
     pub(crate) mode: Mode,
+    /// Who sets the counts of workloads, where no entry of `pools` says otherwise.
+    pub(crate) actuation: Actuation,
     /// Where we are asked.
     pub(crate) listen: Listen,
     /// How HPAs read us: `external.metrics.k8s.io`.
@@ -72,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) objective: ObjectiveDefaults,
     /// Whether pools without requests go to zero.
     pub(crate) scale_to_zero: ScaleToZeroDefaults,
+    /// How pools without replicas are started when a request waits.
+    pub(crate) scale_from_zero: ScaleFromZero,
     /// What is different for some pools.
     pub(crate) pools: Vec<PoolEntry>,
     /// Cost per hour that all pools together may reach. Without it: no bound.
@@ -104,12 +109,14 @@ impl Default for Config {
             controller_instance: None,
             limit_to_inventory: true,
             mode: Mode::Enforce,
+            actuation: Actuation::Metrics,
             listen: Listen::default(),
             external_metrics: ExternalMetrics::default(),
             external_scaler: ExternalScaler::default(),
             leader_election: LeaderElection::default(),
             objective: ObjectiveDefaults::default(),
             scale_to_zero: ScaleToZeroDefaults::default(),
+            scale_from_zero: ScaleFromZero::default(),
             pools: Vec::new(),
             budget_per_hour: None,
             policies: Policies::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::Instrument as _;
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::status::{self, Wanted, Writer};
@@ -20,6 +21,7 @@ use trimtab_publish::metrics::{
 };
 use trimtab_publish::scaler::{Registered, Registrations};
 
+use super::actuating::{Actuator, Rules, Started, Woken};
 use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::{Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
@@ -45,6 +47,11 @@ pub(super) struct Cycle {
     pub(super) news: News,
     pub(super) speaker: Speaker,
     pub(super) leadership: Leadership,
+    pub(super) actuator: Actuator,
+    /// Where `config` and `inherited` are passed on to whoever starts pools.
+    pub(super) rules: watch::Sender<Arc<Rules>>,
+    /// What stood in the way of a pool that was to be started, until the next cycle.
+    pub(super) not_started: Vec<Woken>,
     pub(super) config: Config,
     /// Entries from WVA's ConfigMaps, below those of the configuration.
     pub(super) inherited: Vec<PoolEntry>,
@@ -77,7 +84,8 @@ impl Cycle {
         let decisions = tokio::task::block_in_place(|| self.decide(&mut seen));
         let decided = watch.lap();
         let changed = self.log(&seen.view, &decisions);
-        let told = self.show(&mut seen, decisions);
+        let mut told = self.show(&mut seen, decisions);
+        self.act(&seen.view, &mut told.decisions).await;
         let spent = seen.seconds.iter().sum::<f64>() + decided;
         self.write(&seen.view, &told, spent).await;
         let [observed, measured] = seen.seconds;
@@ -106,6 +114,7 @@ impl Cycle {
     }
 
     async fn observe(&mut self) -> Seen {
+        self.pass_on();
         let (now_ms, steady_ms) = (now_ms(), steady_ms());
         let mut watch = Stopwatch::start();
         let registered = self.registrations.now().into_iter();
@@ -170,6 +179,52 @@ impl Cycle {
         let ahead = self.pace.ahead(&self.queries);
         let answers = self.prometheus.ask(ahead, now_ms).await;
         self.pace.keep(answers, now_ms);
+    }
+
+    /// Sets the counts of pools that are scaled directly, as long as this process leads; and says what
+    /// keeps others from being started.
+    async fn act(&mut self, view: &View, decisions: &mut [PoolDecision]) {
+        for told in self.not_started.drain(..) {
+            let mut pools = decisions.iter_mut();
+            let named =
+                |of: &&mut PoolDecision| of.namespace == told.namespace && of.pool == told.pool;
+            if let (Started::Nothing(condition), Some(pool)) = (told.what, pools.find(named)) {
+                pool.conditions.push(condition);
+            }
+        }
+        let Some(leads_for) = self.leadership.left() else {
+            return;
+        };
+        let rules = Arc::clone(&self.rules.borrow());
+        let acting = self.actuator.act(view, &rules, decisions);
+        if tokio::time::timeout(leads_for, acting).await.is_err() {
+            tracing::warn!("not all is scaled: this process no longer leads");
+        }
+    }
+
+    /// A pool was started, or could not be, between two cycles.
+    pub(super) fn woken(&mut self, woken: Woken) {
+        match &woken.what {
+            Started::Variant(variant) => {
+                let (namespace, pool) = (&woken.namespace, &woken.pool);
+                self.memory.raise(namespace, pool, variant, 1);
+            }
+            Started::Nothing(_) => self.not_started.push(woken),
+        }
+    }
+
+    /// What holds now is passed on.
+    fn pass_on(&self) {
+        self.rules.send_if_modified(|rules| {
+            let same = rules.config == self.config && rules.inherited == self.inherited;
+            if !same {
+                *rules = Arc::new(Rules {
+                    config: self.config.clone(),
+                    inherited: self.inherited.clone(),
+                });
+            }
+            !same
+        });
     }
 
     /// The pools as they are to be measured, each with the operator's rules for it, and beside them
@@ -301,7 +356,7 @@ fn took(stage: Stage, seconds: f64) -> StageSeconds {
     StageSeconds { stage, seconds }
 }
 
-fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
+pub(super) fn identity(pool: &FleetPool) -> PoolIdentity<'_> {
     PoolIdentity {
         namespace: &pool.pool.namespace,
         pool: &pool.pool.name,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use trimtab_cluster::Cluster;
@@ -23,6 +23,7 @@ use trimtab_publish::metrics::{Build, Live, Outcome, Registry};
 use trimtab_publish::scaler::Registrations;
 use trimtab_sandbox::Sandbox;
 
+use super::actuating::{Actuator, Rules, Waking, Woken};
 use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::Config;
 use super::cycle::{self, Cycle};
@@ -52,8 +53,14 @@ struct Operator {
     saved: Stopwatch,
     health: Arc<Health>,
     clock: Stopwatch,
+    /// Pools that were started, or could not be, between two cycles.
+    woken: mpsc::UnboundedReceiver<Woken>,
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "what there is, in the order in which it needs each other"
+)]
 pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &Log) -> Result<()> {
     let stopping = shutdown::listen()?;
     let live = Live::default();
@@ -94,13 +101,33 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let serving = Serving {
         client: clients.asking.clone(),
         namespace,
-        desired,
+        desired: Arc::clone(&desired),
         registrations: Arc::clone(&registrations),
         registry: Arc::clone(&registry),
         clock,
         stopping: stopping.clone(),
     };
     servers.extend(serving.start(&config, &leadership).await?);
+    let (rules, passed_on) = watch::channel(Arc::new(Rules {
+        config: config.clone(),
+        inherited: sources.pools(),
+    }));
+    let (tell, woken) = mpsc::unbounded_channel();
+    let actuator = Actuator {
+        client: clients.asking.clone(),
+        cluster: cluster.clone(),
+    };
+    if config.scale_from_zero.enabled {
+        let waking = Waking {
+            actuator: actuator.clone(),
+            probe: Arc::new(wiring::probe(&config)?),
+            desired: Arc::clone(&desired),
+            leadership: leadership.clone(),
+            rules: passed_on,
+            woken: tell,
+        };
+        servers.push(tokio::spawn(waking.run(stopping.clone())));
+    }
     let mut operator = Operator {
         cycle: Cycle {
             cluster,
@@ -116,6 +143,9 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             news: News::default(),
             speaker: Speaker::new(clients.asking, &identity),
             leadership,
+            actuator,
+            rules,
+            not_started: Vec::new(),
             config,
             inherited: sources.pools(),
             unanswered: None,
@@ -125,6 +155,7 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
         saved: clock,
         health,
         clock,
+        woken,
     };
     operator.work(&stopping, &mut sources).await;
     operator.end(elected).await;
@@ -237,8 +268,15 @@ impl Operator {
                 biased;
                 () = shutdown::told(stopping.clone()) => return,
                 () = leadership.changed() => Wait::Changed,
+                Some(woken) = self.woken.recv() => Wait::Woken(woken),
                 _ = due.tick() => Wait::Due,
             };
+            if let Wait::Woken(woken) = &wait {
+                self.cycle.woken(woken.clone());
+                while let Ok(woken) = self.woken.try_recv() {
+                    self.cycle.woken(woken);
+                }
+            }
             if let Wait::Changed = wait {
                 // Whoever takes over decides at once.
                 due = interval(period);
@@ -388,6 +426,8 @@ impl Operator {
 enum Wait {
     Due,
     Changed,
+    /// A pool was started: what is asked for now is decided at once.
+    Woken(Woken),
 }
 
 /// Due at once, then each period.

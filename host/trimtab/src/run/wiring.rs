@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use trimtab_cluster::config::{Config as ClusterConfig, selector};
 use trimtab_cluster::lease::LeaseConfig;
 use trimtab_cluster::requests::{self, Told};
-use trimtab_observe::{PrometheusConfig, Windows};
+use trimtab_observe::{Probe, PrometheusConfig, Windows};
 use trimtab_publish::metrics::Live;
 
 use super::config::{Address, Config, Seconds};
@@ -94,6 +94,14 @@ pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
         windows: windows(config),
         ..PrometheusConfig::default()
     })
+}
+
+/// # Errors
+/// There can be no HTTP client.
+pub(super) fn probe(config: &Config) -> Result<Probe> {
+    let configured = &config.scale_from_zero;
+    let token = configured.token_file.clone().map(Into::into);
+    Ok(Probe::new(&configured.picker_address, token)?)
 }
 
 /// A window that ends before the next begins would miss what comes between them, and a pool would

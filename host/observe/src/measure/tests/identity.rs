@@ -217,7 +217,7 @@ fn pools_behind_one_picker_are_told_apart_by_their_model() {
     let pools = pools.map(|mut pool| {
         pool.picker = Some(Picker {
             pool: "shared".to_owned(),
-            pods: vec!["epp-0".to_owned()],
+            pods: vec![pod(&"epp-0")],
         });
         pool
     });

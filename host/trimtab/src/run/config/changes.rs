@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use super::{Config, PoolEntry};
 
 /// Keys that are read anew for each cycle or each line of the log. A key stands for all below it.
-const RELOADED: [&str; 8] = [
+const RELOADED: [&str; 9] = [
     "objective",
     "pools",
     "scaleToZero",
     "budgetPerHour",
     "mode",
+    "actuation",
     "policies.analyzer.settings",
     "policies.optimizer.settings",
     "logging.level",
@@ -72,6 +73,7 @@ impl Config {
         next.scale_to_zero = new.scale_to_zero.clone();
         next.budget_per_hour = new.budget_per_hour;
         next.mode = new.mode;
+        next.actuation = new.actuation;
         // Settings are for the policy that is named beside them.
         let (policies, others) = (&mut next.policies, &new.policies);
         if policies.optimizer.policy == others.optimizer.policy {

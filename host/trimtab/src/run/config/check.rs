@@ -69,6 +69,8 @@ impl Config {
         }
         found.label("externalMetrics.service", &metrics.service);
         found.name("externalMetrics.secret", &metrics.secret);
+        let picker = "scaleFromZero.pickerAddress";
+        found.url(picker, &self.scale_from_zero.picker_address);
     }
 
     fn check_windows(&self, found: &mut Found) {

@@ -212,6 +212,31 @@ impl JsonSchema for Address {
     }
 }
 
+/// How pools without replicas are started when a request waits.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ScaleFromZero {
+    /// Whether they are, by writing the `scale` subresource: HPA and KEDA's pulled triggers are too
+    /// slow for it, or cannot. The queue of the endpoint picker is read every 100 ms while a pool has
+    /// no replica.
+    pub(crate) enabled: bool,
+    /// Where a picker pod shows its metrics, with `{ip}`, `{pod}` and `{namespace}` in it.
+    pub(crate) picker_address: String,
+    /// File with a bearer token for pickers that ask for one; read each time. Whoever can put a pod
+    /// behind an InferencePool is shown it: let it be good for nothing else.
+    pub(crate) token_file: Option<String>,
+}
+
+impl Default for ScaleFromZero {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            picker_address: "http://{ip}:9090/metrics".to_owned(),
+            token_file: None,
+        }
+    }
+}
+
 /// Which of several replicas decides.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

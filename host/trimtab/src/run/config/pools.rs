@@ -56,6 +56,17 @@ impl Default for ScaleToZeroDefaults {
     }
 }
 
+/// Who sets the count of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Actuation {
+    /// HPA or KEDA: they read what it should be.
+    Metrics,
+    /// We do, by its `scale` subresource, with HPA's own stabilisation and rates unless `behavior`
+    /// says otherwise. A workload that an HPA or a ScaledObject scales is left to it.
+    Direct,
+}
+
 /// What is different for some pools. A pool is meant where all of `namespace`, `pool` and `model`
 /// that are given are its own. Where several entries mean a pool, the last that sets a key wins,
 /// key by key.
@@ -73,6 +84,8 @@ pub(crate) struct PoolEntry {
     /// `enforce`, `observe` or `paused`.
     #[schemars(with = "Option<ModeSchema>")]
     pub(crate) mode: Option<Mode>,
+    /// `metrics` or `direct`.
+    pub(crate) actuation: Option<Actuation>,
     /// As an HPA's `spec.behavior`, for pools that no HPA or KEDA scales.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(crate) behavior: Option<Behavior>,
@@ -138,6 +151,7 @@ pub(crate) struct PoolIdentity<'a> {
 pub(crate) struct PoolSettings {
     pub(crate) objective: Objective,
     pub(crate) rules: PoolRules,
+    pub(crate) actuation: Actuation,
     /// Of the analyzer.
     pub(crate) analyzer_settings: Map<String, Value>,
 }
@@ -173,6 +187,7 @@ impl Config {
                 max_metrics_age_seconds: self.max_metrics_age_seconds.seconds(),
                 ..PoolRules::default()
             },
+            actuation: self.actuation,
             analyzer_settings: self.policies.analyzer.settings.clone(),
         };
         let entries = inherited.iter().chain(&self.pools);
@@ -180,6 +195,9 @@ impl Config {
             objective.change(&entry.objective);
             scale_to_zero.change(&entry.scale_to_zero);
             settings.change(entry);
+        }
+        if settings.actuation == Actuation::Direct && settings.rules.behavior.is_none() {
+            settings.rules.behavior = Some(Behavior::default());
         }
         settings.objective = objective.contract();
         settings.rules.scale_to_zero_after_seconds = scale_to_zero
@@ -192,6 +210,7 @@ impl Config {
 impl PoolSettings {
     fn change(&mut self, entry: &PoolEntry) {
         self.rules.mode = entry.mode.unwrap_or(self.rules.mode);
+        self.actuation = entry.actuation.unwrap_or(self.actuation);
         if let Some(behavior) = &entry.behavior {
             self.rules.behavior = Some(behavior.clone());
         }

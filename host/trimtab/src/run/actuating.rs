@@ -1,0 +1,136 @@
+//! Doing what was decided: sets the counts of workloads in pools that ask for it, and starts pools
+//! without replicas when a request waits.
+
+mod waking;
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use trimtab_cluster::refusal::explained;
+use trimtab_cluster::scale::{self, Scaled};
+use trimtab_cluster::view::{PoolView, VariantView, View};
+use trimtab_cluster::{Cluster, TargetKey};
+use trimtab_core::decision::{Condition, PoolDecision, VariantDecision, condition};
+
+pub(super) use self::waking::{Started, Waking, Woken};
+use super::config::{Actuation, Config, PoolEntry, PoolSettings};
+use super::cycle::identity;
+
+/// Workloads that are scaled at the same time.
+const CONCURRENCY: usize = 8;
+/// How long one may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What holds for pools, as the last cycle took it over.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rules {
+    pub(super) config: Config,
+    /// Entries from WVA's ConfigMaps, below those of the configuration.
+    pub(super) inherited: Vec<PoolEntry>,
+}
+
+impl Rules {
+    pub(super) fn of(&self, pool: &PoolView) -> PoolSettings {
+        self.config.pool(&self.inherited, identity(&pool.fleet))
+    }
+}
+
+/// Sets counts.
+#[derive(Clone)]
+pub(super) struct Actuator {
+    pub(super) client: kube::Client,
+    pub(super) cluster: Cluster,
+}
+
+/// A workload whose count is to be set.
+struct Change<'a> {
+    pool: usize,
+    of: &'a VariantView,
+    decided: &'a VariantDecision,
+}
+
+impl Actuator {
+    /// Sets the counts of pools that are scaled directly, and adds to the decisions what stood in
+    /// the way. A count is set only where the workload still has the one that was decided on.
+    pub(super) async fn act(&self, view: &View, rules: &Rules, decisions: &mut [PoolDecision]) {
+        let mut changes = Vec::new();
+        let mut told: Vec<(usize, Condition)> = Vec::new();
+        for (position, (pool, decision)) in view.pools.iter().zip(&*decisions).enumerate() {
+            if rules.of(pool).actuation != Actuation::Direct {
+                continue;
+            }
+            for (of, decided) in pool.variants.iter().zip(&decision.variants) {
+                if let Some(conflict) = conflict(of, &decided.variant) {
+                    told.push((position, conflict));
+                } else if decided.published && decided.desired != of.spec_replicas {
+                    changes.push(Change {
+                        pool: position,
+                        of,
+                        decided,
+                    });
+                }
+            }
+        }
+        let changed = futures::stream::iter(changes)
+            .map(async |change| (change.pool, self.change(&change).await))
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        told.extend(
+            changed
+                .into_iter()
+                .filter_map(|(pool, failed)| Some((pool, failed?))),
+        );
+        for (pool, condition) in told {
+            if let Some(decision) = decisions.get_mut(pool) {
+                decision.conditions.push(condition);
+            }
+        }
+    }
+
+    /// What stood in its way.
+    async fn change(&self, change: &Change<'_>) -> Option<Condition> {
+        let (target, variant) = (&change.of.target, &change.decided.variant);
+        let (from, to) = (change.of.spec_replicas, change.decided.desired);
+        match self.scale(target, (from, to)).await {
+            Ok(Scaled::Done) => {
+                tracing::info!(%target, from, to, "scaled");
+                None
+            }
+            Ok(Scaled::Found(found)) => {
+                tracing::info!(%target, from, to, found, "somebody else scaled it: left alone");
+                None
+            }
+            Err(why) => {
+                tracing::warn!(%target, from, to, why, "not scaled; trying again");
+                let message = format!("`{variant}`: {target} is not scaled: {why}");
+                Some(Condition::new(condition::SCALING_FAILED, message))
+            }
+        }
+    }
+
+    async fn scale(&self, target: &TargetKey, counts: (u32, u32)) -> Result<Scaled, String> {
+        let resource = self.cluster.resource_of(target);
+        let resource = resource.ok_or_else(|| "its kind is not known".to_owned())?;
+        let scaled = scale::scale(&self.client, &resource, target, counts);
+        match tokio::time::timeout(ANSWER, scaled).await {
+            Ok(scaled) => scaled.map_err(|error| explained(&error, scale::RIGHTS)),
+            Err(_) => Err("the API server does not answer".to_owned()),
+        }
+    }
+}
+
+/// Two that set one count would undo each other's.
+fn conflict(of: &VariantView, variant: &str) -> Option<Condition> {
+    if of.scalers.is_empty() {
+        return None;
+    }
+    let scalers: Vec<String> = of.scalers.iter().map(ToString::to_string).collect();
+    let scalers = scalers.join(" and ");
+    let message = format!(
+        "`{variant}`: {scalers} scales {} too: it is not scaled directly; delete the one, or set \
+         `actuation` to metrics",
+        of.target
+    );
+    Some(Condition::new(condition::ACTUATION_CONFLICT, message))
+}
