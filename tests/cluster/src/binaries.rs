@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail, ensure};
 /// Names a directory that has the programs, as it does for other harnesses of this kind.
 pub const VARIABLE: &str = "KUBEBUILDER_ASSETS";
 
-/// Everything that the harness starts or reads.
-const NEEDED: [&str; 9] = [
+/// Everything that the harness and its tests start or read.
+const NEEDED: [&str; 14] = [
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -18,8 +18,13 @@ const NEEDED: [&str; 9] = [
     "kubectl",
     "kwok",
     "prometheus",
+    "promtool",
+    "helm",
+    "keda-operator",
+    "keda-adapter",
     "kwok-stages.yaml",
     "crds",
+    "crds/keda",
 ];
 
 /// A directory that has all of `NEEDED`.
