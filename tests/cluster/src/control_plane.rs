@@ -1,6 +1,7 @@
 //! A control plane on loopback: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and
 //! kwok, which plays the kubelet of every node. Each process can be killed and started again.
 
+pub mod audit;
 mod layout;
 mod programs;
 
@@ -13,6 +14,7 @@ use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::{Mutex, OnceCell};
 
+use self::audit::{Audited, Event};
 use self::layout::Layout;
 use crate::binaries::Binaries;
 pub use crate::certificates::Pair;
@@ -38,6 +40,10 @@ pub struct Options {
     pub pod_cidr: String,
     /// Installed before it is ready.
     pub crds: Vec<Crd>,
+    /// Of the API server and of the controller manager, e.g. `HPAScaleToZero=true`.
+    pub feature_gates: Vec<String>,
+    /// Whose requests [`ControlPlane::audit`] gives.
+    pub audited: Audited,
     /// Further arguments, by the name of the process.
     pub arguments: Vec<(String, String)>,
 }
@@ -55,6 +61,8 @@ impl Default for Options {
                 Crd::LeaderWorkerSet,
                 Crd::ScaledObject,
             ],
+            feature_gates: Vec::new(),
+            audited: Audited::default(),
             arguments: Vec::new(),
         }
     }
@@ -89,7 +97,7 @@ impl ControlPlane {
         };
         let processes = Arc::downgrade(&plane.processes);
         std::thread::spawn(move || supervise(processes));
-        let mut programs = plane.programs(&options);
+        let mut programs = plane.programs(&options)?;
         let rest = programs.split_off(2);
         for program in programs {
             plane.run(program).await?;
@@ -180,6 +188,15 @@ impl ControlPlane {
         self.layout.authority_file()
     }
 
+    /// The requests that [`Options::audited`] asks for and that were answered until now, in order.
+    /// The answer may be there a moment before its event.
+    ///
+    /// # Errors
+    /// Where nobody is audited.
+    pub fn audit(&self) -> anyhow::Result<Vec<Event>> {
+        audit::read(&self.audit_log())
+    }
+
     /// Runs kubectl as administrator and gives what it printed.
     ///
     /// # Errors
@@ -227,6 +244,10 @@ impl ControlPlane {
 
     pub(crate) fn directory(&self) -> &Path {
         self.layout.directory()
+    }
+
+    fn audit_log(&self) -> PathBuf {
+        self.directory().join("audit.log")
     }
 
     async fn run(&self, program: Program) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
+use trimtab_cluster_tests::control_plane::audit::Audited;
 use trimtab_cluster_tests::emulator::crowd::{Member, Roll};
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
 use trimtab_cluster_tests::fixtures::pools::{PoolVersion, create_picker, create_pool};
@@ -16,7 +17,7 @@ use trimtab_cluster_tests::fixtures::servers::ModelServer;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{Namespace, Options};
 
-use crate::audit::Audit;
+use crate::audit;
 
 const H100: &str = "NVIDIA-H100-80GB-HBM3";
 
@@ -81,16 +82,13 @@ impl fmt::Display for Size {
 }
 
 /// A control plane that is not in the way.
-pub(crate) fn plane(audit: &Audit) -> Options {
+pub(crate) fn plane() -> Options {
     let quick = ["--kube-api-qps=3000", "--kube-api-burst=3000"];
     let of = |name: &str, argument: &str| (name.to_owned(), argument.to_owned());
     let mut arguments = Vec::new();
     for argument in quick {
         arguments.push(of("kube-controller-manager", argument));
         arguments.push(of("kube-scheduler", argument));
-    }
-    for argument in audit.arguments() {
-        arguments.push(of("kube-apiserver", &argument));
     }
     for argument in [
         "--max-requests-inflight=3000",
@@ -99,6 +97,7 @@ pub(crate) fn plane(audit: &Audit) -> Options {
         arguments.push(of("kube-apiserver", argument));
     }
     Options {
+        audited: Audited::Users(vec![audit::USER.to_owned()]),
         arguments,
         ..Options::default()
     }

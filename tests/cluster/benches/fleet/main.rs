@@ -22,7 +22,6 @@ use trimtab_cluster_tests::{
 };
 
 use self::at_hand::AtHand;
-use self::audit::Audit;
 use self::cost::Reading;
 use self::fleet::Size;
 
@@ -61,8 +60,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn measure(size: Size) -> anyhow::Result<()> {
     println!("{size}");
-    let audit = Audit::new()?;
-    let plane = ControlPlane::start(fleet::plane(&audit)).await?;
+    let plane = ControlPlane::start(fleet::plane()).await?;
     install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
         fleet::create(namespace, size).await?;
@@ -84,10 +82,10 @@ async fn measure(size: Size) -> anyhow::Result<()> {
         })
         .await?;
         println!("  Prometheus on the same cores:");
-        operate(&plane, namespace, prometheus.url(), &audit).await?;
+        operate(&plane, namespace, prometheus.url()).await?;
         println!("  Prometheus' answers at hand:");
         let at_hand = AtHand::start(prometheus.url()).await?;
-        operate(&plane, namespace, at_hand.url(), &audit).await
+        operate(&plane, namespace, at_hand.url()).await
     })
     .await
 }
@@ -96,7 +94,6 @@ async fn operate(
     plane: &ControlPlane,
     namespace: &Namespace,
     prometheus: &str,
-    audit: &Audit,
 ) -> anyhow::Result<()> {
     let port = free_port()?;
     let kubeconfig = plane.kubeconfig_of(audit::USER, &["system:masters"])?;
@@ -118,9 +115,9 @@ async fn operate(
     })
     .await?;
     let mut rest = first.cycles;
-    let mut told = audit.statuses()?;
+    let mut told = audit::statuses(plane)?;
     let before = wait_until("nothing is written any more", REST, async || {
-        let (reading, now_told) = (read().await?, audit.statuses()?);
+        let (reading, now_told) = (read().await?, audit::statuses(plane)?);
         if now_told != told {
             (told, rest) = (now_told, reading.cycles);
         }
@@ -132,10 +129,10 @@ async fn operate(
         Ok(reading)
     })
     .await?;
-    let began = audit.position()?;
+    let began = audit::position(plane)?;
     // Nobody asks it anything meanwhile.
     tokio::time::sleep(INTERVAL * CYCLES).await;
     let after = read().await?;
     after.print_since(&before);
-    audit.print_since(began, after.at.duration_since(before.at))
+    audit::print_since(plane, began, after.at.duration_since(before.at))
 }

@@ -1,5 +1,6 @@
 //! The processes of a control plane with their arguments, in the order in which they start.
 
+use super::audit::{self, Audited};
 use super::{ControlPlane, Options};
 use crate::process::Program;
 
@@ -19,6 +20,9 @@ pub(super) const ETCD_PEER: &str = "etcd-peer";
 const REQUESTS_PER_SECOND: &str = "300";
 const REQUESTS_AT_ONCE: &str = "600";
 
+/// The audit log is one file: with the default of 100 MB another would be begun.
+const AUDIT_LOG_MEGABYTES: &str = "10000";
+
 /// Where a process says that it is ready.
 pub(super) fn health(name: &str) -> &'static str {
     match name {
@@ -29,11 +33,13 @@ pub(super) fn health(name: &str) -> &'static str {
 }
 
 impl ControlPlane {
-    pub(super) fn programs(&self, options: &Options) -> Vec<Program> {
+    pub(super) fn programs(&self, options: &Options) -> anyhow::Result<Vec<Program>> {
+        let gates = &options.feature_gates;
+        let api_server = with_gates(self.api_server(), gates);
         let mut programs = vec![
             self.etcd(),
-            self.api_server(),
-            self.controller_manager(options),
+            self.with_audit(api_server, &options.audited)?,
+            with_gates(self.controller_manager(options), gates),
             self.scheduler(),
             self.kwok(options),
         ];
@@ -42,7 +48,7 @@ impl ControlPlane {
                 program.arguments.push(argument.into());
             }
         }
-        programs
+        Ok(programs)
     }
 
     fn program(&self, name: &str) -> Program {
@@ -105,6 +111,18 @@ impl ControlPlane {
             .flag("proxy-client-key-file", certificate("front-proxy.key"))
     }
 
+    fn with_audit(&self, api_server: Program, audited: &Audited) -> anyhow::Result<Program> {
+        let Some(policy) = audit::policy(audited) else {
+            return Ok(api_server);
+        };
+        let file = self.directory().join("audit-policy.json");
+        fs_err::write(&file, policy.to_string())?;
+        Ok(api_server
+            .flag("audit-policy-file", file)
+            .flag("audit-log-path", self.audit_log())
+            .flag("audit-log-maxsize", AUDIT_LOG_MEGABYTES))
+    }
+
     fn controller_manager(&self, options: &Options) -> Program {
         let seconds = |duration: std::time::Duration| format!("{}ms", duration.as_millis());
         self.controller("kube-controller-manager")
@@ -163,4 +181,11 @@ impl ControlPlane {
     fn port(&self, name: &str) -> String {
         self.layout.port(name).to_string()
     }
+}
+
+fn with_gates(program: Program, gates: &[String]) -> Program {
+    if gates.is_empty() {
+        return program;
+    }
+    program.flag("feature-gates", gates.join(","))
 }
