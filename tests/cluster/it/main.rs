@@ -6,6 +6,7 @@ mod decisions;
 mod emulator;
 mod faults;
 mod fixtures;
+mod keda;
 mod kinds;
 mod namespace;
 mod observability;

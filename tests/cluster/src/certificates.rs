@@ -60,12 +60,31 @@ impl Authority {
     }
 
     /// For a server on loopback.
-    pub(crate) fn server(&self, name: &str) -> anyhow::Result<Pair> {
-        let names = SERVER_NAMES.map(str::to_owned);
+    pub(crate) fn server(&self, file: &str) -> anyhow::Result<Pair> {
+        self.on_loopback(file, &[], &[ExtendedKeyUsagePurpose::ServerAuth])
+    }
+
+    /// For a server on loopback that has further names, and is a client too.
+    pub(crate) fn peer(&self, file: &str, names: &[&str]) -> anyhow::Result<Pair> {
+        let usages = [
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        self.on_loopback(file, names, &usages)
+    }
+
+    fn on_loopback(
+        &self,
+        file: &str,
+        names: &[&str],
+        usages: &[ExtendedKeyUsagePurpose],
+    ) -> anyhow::Result<Pair> {
+        let names = SERVER_NAMES.iter().chain(names);
+        let names: Vec<String> = names.map(|name| (*name).to_owned()).collect();
         let mut of = CertificateParams::new(names)?;
-        of.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        of.distinguished_name.push(DnType::CommonName, name);
-        self.sign(name, of)
+        of.extended_key_usages = usages.to_vec();
+        of.distinguished_name.push(DnType::CommonName, file);
+        self.sign(file, of)
     }
 
     /// For a client: Kubernetes takes the common name for the user, organizations for the groups.

@@ -188,6 +188,21 @@ impl ControlPlane {
         self.layout.authority_file()
     }
 
+    /// The same as PEM.
+    #[must_use]
+    pub fn authority_pem(&self) -> &str {
+        self.layout.authority.pem()
+    }
+
+    /// A certificate of that authority for a server on loopback that has further names, e.g.
+    /// `SERVICE.NAMESPACE.svc`. It may be shown as a client's too.
+    ///
+    /// # Errors
+    /// Where a name is none, or it cannot be written.
+    pub fn certify(&self, file: &str, names: &[&str]) -> anyhow::Result<Pair> {
+        self.layout.authority.peer(file, names)
+    }
+
     /// The requests that [`Options::audited`] asks for and that were answered until now, in order.
     /// The answer may be there a moment before its event.
     ///

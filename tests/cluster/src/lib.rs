@@ -1,12 +1,14 @@
-//! The end-to-end harness: a real control plane and Prometheus on loopback, and a simulated fleet
+//! The end-to-end harness: a real control plane, Prometheus and KEDA on loopback, and a simulated fleet
 //! that stands behind the cluster's pods.
 
+pub mod api_service;
 pub mod binaries;
 mod certificates;
 pub mod control_plane;
 pub mod emulator;
 pub mod fixtures;
 mod http;
+pub mod keda;
 mod kubeconfig;
 pub mod namespace;
 pub mod operator;
@@ -18,8 +20,10 @@ pub mod scratch;
 pub mod simulation;
 pub mod wait;
 
+pub use api_service::ApiService;
 pub use control_plane::{ControlPlane, Options};
 pub use emulator::Emulator;
+pub use keda::Keda;
 pub use namespace::{Namespace, in_namespace};
 pub use operator::Operator;
 pub use prometheus::{Prometheus, PrometheusOptions};

@@ -22,7 +22,7 @@ pub const KEEP: &str = "TRIMTAB_TESTS_KEEP";
 pub const NODE_LABEL: &str = "test.trimtab.io/namespace";
 
 /// Who owns the fields that tests apply.
-const MANAGER: &str = "trimtab-tests";
+pub(crate) const MANAGER: &str = "trimtab-tests";
 
 /// Lines of each process's log that a failure shows.
 const LOG_LINES: usize = 20;
