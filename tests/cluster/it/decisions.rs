@@ -12,7 +12,7 @@ use trimtab_cluster_tests::fixtures::servers::ModelServer;
 pub(crate) use trimtab_cluster_tests::operator::{metric, scrape};
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::wait::wait_until;
-use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, in_namespace};
+use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Prometheus, in_namespace};
 
 use crate::scenario::Chat;
 
@@ -74,8 +74,31 @@ pub(crate) async fn operate_everywhere(
     more: &[&str],
     environment: &[(&str, &str)],
 ) -> anyhow::Result<Operator> {
+    start(plane, namespace, &chat.prometheus, more, environment).await
+}
+
+/// One for this namespace alone that serves no metrics.
+pub(crate) async fn operate_alone(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    prometheus: &Prometheus,
+    more: &[&str],
+) -> anyhow::Result<Operator> {
+    let own = format!("--namespace={}", namespace.name());
+    let mut flags = vec![own.as_str(), "--listen-metrics=0"];
+    flags.extend(more);
+    start(plane, namespace, prometheus, &flags, &[]).await
+}
+
+async fn start(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    prometheus: &Prometheus,
+    more: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<Operator> {
     let flags = [
-        format!("--prometheus-url={}", chat.prometheus.url()),
+        format!("--prometheus-url={}", prometheus.url()),
         format!("--set=leaderElection.namespace={}", namespace.name()),
     ];
     let ca = format!("--set=prometheus.caFile={}", plane.authority().display());

@@ -13,5 +13,6 @@ mod observability;
 mod operator;
 mod prometheus;
 mod rights;
+mod scaling;
 mod scenario;
 mod wva;

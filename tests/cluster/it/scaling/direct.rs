@@ -1,0 +1,1 @@
+//! Workloads that we scale ourselves.
