@@ -1,0 +1,169 @@
+{{- define "trimtab.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Beginning of the names of all objects; 40 characters leave room for what comes behind. */}}
+{{- define "trimtab.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "trimtab.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "trimtab.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "trimtab.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "trimtab.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "trimtab.labels" -}}
+{{ include "trimtab.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The replica that decides labels itself: whoever scales asks it alone. */}}
+{{- define "trimtab.leaderLabels" -}}
+{{ include "trimtab.selectorLabels" . }}
+trimtab.dev/leader: "true"
+{{- end }}
+
+{{- define "trimtab.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "trimtab.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "trimtab.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "trimtab.servingSecret" -}}
+{{ include "trimtab.fullname" . }}-serving
+{{- end }}
+
+{{/* Where the Lease and what is remembered are. */}}
+{{- define "trimtab.stateNamespace" -}}
+{{- dig "leaderElection" "namespace" "" .Values.config | default .Release.Namespace }}
+{{- end }}
+
+{{/* What cannot be, told before anything is installed. */}}
+{{- define "trimtab.check" -}}
+{{- range $key := list "listen" "namespaces" "externalMetrics" "externalScaler" }}
+{{- if hasKey $.Values.config $key }}
+{{- fail (printf "config.%s: the chart sets it itself; see watchNamespaces, externalMetrics and externalScaler" $key) }}
+{{- end }}
+{{- end }}
+{{- if not (or (dig "prometheus" "url" "" .Values.config) .Values.extraEnv) }}
+{{- fail "config.prometheus.url: nothing is given; expected the address of Prometheus, e.g. --set config.prometheus.url=http://prometheus-operated.monitoring.svc:9090" }}
+{{- end }}
+{{- if and (gt (int .Values.replicas) 1) (not (dig "leaderElection" "enabled" true .Values.config)) }}
+{{- fail "replicas: several need config.leaderElection.enabled" }}
+{{- end }}
+{{- if not .Values.rbac.clusterWide }}
+{{- if not .Values.watchNamespaces }}
+{{- fail "rbac.clusterWide: false needs watchNamespaces" }}
+{{- end }}
+{{- if and .Values.rbac.create (not .Values.rbac.clusterScoped) .Values.externalMetrics.enabled }}
+{{- fail "rbac.clusterScoped: external metrics need rights that no namespace can have; allow them, or set externalMetrics.enabled=false" }}
+{{- end }}
+{{- end }}
+{{- with .Values.externalMetrics }}
+{{- if and .enabled .tls.secretName (not .apiService.caBundle) (not .apiService.annotations) (ne (toString .apiService.create) "false") }}
+{{- fail "externalMetrics.tls.secretName: nobody vouches for it; give apiService.caBundle, or annotations by which it is injected" }}
+{{- end }}
+{{- end }}
+{{- with .Values.externalScaler.tls }}
+{{- if and .requireClientCertificate (not .secretName) }}
+{{- fail "externalScaler.tls.requireClientCertificate: needs externalScaler.tls.secretName" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "serviceMonitor, podMonitor: one of the two, or everything is scraped twice" }}
+{{- end }}
+{{- end }}
+
+{{/* The configuration file. */}}
+{{- define "trimtab.config" -}}
+{{- include "trimtab.check" . }}
+{{- $listen := dict "metrics" ":8080" "health" ":8081" "externalMetrics" "0" "externalScaler" "0" }}
+{{- $config := deepCopy .Values.config }}
+{{- if .Values.watchNamespaces }}
+{{- $_ := set $config "namespaces" .Values.watchNamespaces }}
+{{- end }}
+{{- if .Values.externalMetrics.enabled }}
+{{- $_ := set $listen "externalMetrics" ":6443" }}
+{{- $ours := dict "service" (printf "%s-external-metrics" (include "trimtab.fullname" .)) }}
+{{- if .Values.externalMetrics.tls.secretName }}
+{{- $_ := set $ours "certFile" "/etc/trimtab-external-metrics/tls.crt" }}
+{{- $_ := set $ours "keyFile" "/etc/trimtab-external-metrics/tls.key" }}
+{{- else }}
+{{- $_ := set $ours "secret" (include "trimtab.servingSecret" .) }}
+{{- end }}
+{{- $_ := set $config "externalMetrics" $ours }}
+{{- end }}
+{{- if .Values.externalScaler.enabled }}
+{{- $_ := set $listen "externalScaler" ":50051" }}
+{{- with .Values.externalScaler.tls }}
+{{- if .secretName }}
+{{- $ours := dict "certFile" "/etc/trimtab-external-scaler/tls.crt" "keyFile" "/etc/trimtab-external-scaler/tls.key" }}
+{{- if .requireClientCertificate }}
+{{- $_ := set $ours "clientCaFile" "/etc/trimtab-external-scaler/ca.crt" }}
+{{- end }}
+{{- $_ := set $config "externalScaler" $ours }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $_ := set $config "listen" $listen }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/* What of it needs a restart: the program reads the rest again while it runs. */}}
+{{- define "trimtab.restartingConfig" -}}
+{{- $config := include "trimtab.config" . | fromYaml }}
+{{- $config = omit $config "objective" "pools" "scaleToZero" "budgetPerHour" "mode" }}
+{{- range $role := list "analyzer" "optimizer" }}
+{{- with dig "policies" $role "" $config }}
+{{- $_ := unset . "settings" }}
+{{- end }}
+{{- end }}
+{{- with $config.logging }}
+{{- $_ := unset . "level" }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/*
+Whose external.metrics.k8s.io is, as NAMESPACE/NAME of the Service, where it is not this release's.
+Without a cluster to look at: nobody's.
+*/}}
+{{- define "trimtab.otherOwner" -}}
+{{- $found := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
+{{- if $found }}
+{{- $annotations := $found.metadata.annotations | default dict }}
+{{- $name := get $annotations "meta.helm.sh/release-name" }}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" }}
+{{- if not (and (eq $name .Release.Name) (eq $namespace .Release.Namespace)) }}
+{{- with $found.spec.service }}{{ .namespace }}/{{ .name }}{{ else }}no Service{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* `true` where the APIService is to be made. */}}
+{{- define "trimtab.ownsApiService" -}}
+{{- with .Values.externalMetrics }}
+{{- $create := toString .apiService.create }}
+{{- if and .enabled (or (eq $create "true") (and (eq $create "auto") (not (include "trimtab.otherOwner" $)))) }}true{{ end }}
+{{- end }}
+{{- end }}
