@@ -25,10 +25,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The replica that decides labels itself: whoever scales asks it alone. */}}
+{{/* The Lease that makes one of the replicas decide, as the program names it, too. */}}
+{{- define "trimtab.lease" -}}
+{{- $instance := dig "controllerInstance" "" .Values.config }}
+{{- dig "leaderElection" "leaseName" "" .Values.config | default (empty $instance | ternary "trimtab" (printf "trimtab-%s" $instance)) }}
+{{- end }}
+
+{{/* The replica that decides labels itself with the Lease: whoever scales asks it alone. */}}
 {{- define "trimtab.leaderLabels" -}}
 {{ include "trimtab.selectorLabels" . }}
-trimtab.dev/leader: "true"
+trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- end }}
 
 {{- define "trimtab.serviceAccount" -}}
@@ -71,6 +77,12 @@ trimtab.dev/leader: "true"
 {{- if and (gt (int .Values.replicas) 1) (not (dig "leaderElection" "enabled" true .Values.config)) }}
 {{- fail "replicas: several need config.leaderElection.enabled" }}
 {{- end }}
+{{- if gt (len (include "trimtab.lease" .)) 63 }}
+{{- fail (printf "config.leaderElection.leaseName: `%s` is longer than the 63 characters of a label, by which Services find who leads" (include "trimtab.lease" .)) }}
+{{- end }}
+{{- if and .Values.externalMetrics.enabled (ne (include "trimtab.stateNamespace" .) .Release.Namespace) }}
+{{- fail "config.leaderElection.namespace: external metrics need it to be the release's own namespace; leave it out, or set externalMetrics.enabled=false" }}
+{{- end }}
 {{- if not .Values.rbac.clusterWide }}
 {{- if not .Values.watchNamespaces }}
 {{- fail "rbac.clusterWide: false needs watchNamespaces" }}
@@ -99,6 +111,9 @@ trimtab.dev/leader: "true"
 {{- include "trimtab.check" . }}
 {{- $listen := dict "metrics" ":8080" "health" ":8081" "externalMetrics" "0" "externalScaler" "0" }}
 {{- $config := deepCopy .Values.config }}
+{{- if not (dig "prometheus" "url" "" $config) }}
+{{- $_ := set $config "prometheus" (omit ($config.prometheus | default dict) "url") }}
+{{- end }}
 {{- if .Values.watchNamespaces }}
 {{- $_ := set $config "namespaces" .Values.watchNamespaces }}
 {{- end }}
@@ -126,6 +141,8 @@ trimtab.dev/leader: "true"
 {{- end }}
 {{- end }}
 {{- $_ := set $config "listen" $listen }}
+{{- /* Services choose by it, so nothing weaker than this file may name another. */}}
+{{- $_ := set $config "leaderElection" (merge (dict "leaseName" (include "trimtab.lease" .)) ($config.leaderElection | default dict)) }}
 {{- toYaml $config }}
 {{- end }}
 

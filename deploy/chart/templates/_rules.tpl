@@ -124,10 +124,11 @@
 
 {{/* Where the pods are. */}}
 {{- define "trimtab.rulesOfOwn" -}}
-# The replica that decides labels itself trimtab.dev/leader, and its Services choose it.
+# The replica that decides labels itself trimtab.dev/leader, takes the label from any other, and its
+# Services choose it.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [patch]
+  verbs: [list, patch]
 {{- if and .Values.externalMetrics.enabled (not .Values.externalMetrics.tls.secretName) }}
 # The certificate that it makes for external metrics.
 - apiGroups: [""]
