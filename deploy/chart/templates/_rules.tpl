@@ -83,15 +83,13 @@
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
-{{- if .Values.rbac.clusterWide }}
-# Which GPUs there are. Of use only where all pods are seen, too.
+# Which accelerators nodes have; and where all pods are seen, how many are free.
 - apiGroups: [""]
   resources: [nodes]
   verbs: [list, watch]
 - apiGroups: [resource.k8s.io]
   resources: [resourceslices]
   verbs: [list, watch]
-{{- end }}
 {{- with .Values.externalMetrics }}
 {{- if .enabled }}
 # Whose token it is that asks for external metrics, and whether they may.
