@@ -1,0 +1,233 @@
+//! The real HPA controller, which reads us through the API server.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams};
+use serde_json::{Value, json};
+use trimtab_cluster_tests::api_service::ApiService;
+use trimtab_cluster_tests::fixtures::scalers::hpa;
+use trimtab_cluster_tests::fixtures::servers::wait_for_ready_pods;
+use trimtab_cluster_tests::ports::free_port;
+use trimtab_cluster_tests::scratch::Scratch;
+use trimtab_cluster_tests::wait::wait_until;
+use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Options, in_namespace};
+
+use super::{DEPLOYMENT, Floor, quick, set, wait_for_count};
+use crate::decisions::{DEADLINE, HEAVY, claim, install_own, operate_with};
+use crate::scenario::Chat;
+
+/// Our Service; the API server finds us by it.
+const SERVICE: &str = "trimtab-external-metrics";
+
+/// Requests per second that one replica serves with ease.
+const LIGHT: f64 = 20.0;
+
+/// An HPA that scales `chat-h100` by what we ask for, and is quick to scale down.
+async fn scale_by_hpa(namespace: &Namespace) -> anyhow::Result<()> {
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"});
+    let mut object = hpa(json!({"name": "chat-h100"}), &target, (1, 6));
+    if let Some(spec) = object.get_mut("spec") {
+        spec["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 0}});
+        spec["metrics"][0]["external"]["metric"]["selector"] = json!({"matchLabels": {
+            "variant_name": "chat-h100", "exported_namespace": namespace.name(),
+        }});
+    }
+    namespace.apply_json(object).await.map(drop)
+}
+
+/// An operator whose external metrics the API server reads.
+async fn serve(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+    scratch: &Scratch,
+) -> anyhow::Result<(Operator, ApiService)> {
+    let port = free_port()?;
+    let listen = format!("--set=listen.externalMetrics=127.0.0.1:{port}");
+    let quick = quick(scratch)?;
+    let flags = ["--listen-metrics=0", listen.as_str(), quick.as_str()];
+    let operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
+    let api = ApiService::route(plane, namespace.name(), SERVICE, port, None).await?;
+    api.wait_for(true).await?;
+    Ok((operator, api))
+}
+
+/// What an HPA says of itself: the reason of its condition `ScalingActive`.
+async fn active(namespace: &Namespace) -> anyhow::Result<(String, String)> {
+    let api: Api<HorizontalPodAutoscaler> = namespace.api();
+    let status = api.get_status("chat-h100").await?.status;
+    let conditions = status.and_then(|status| status.conditions);
+    let mut conditions = conditions.into_iter().flatten();
+    let active = conditions.find(|of| of.type_ == "ScalingActive");
+    let active = active.context("it has not looked yet")?;
+    Ok((
+        active.reason.unwrap_or_default(),
+        active.message.unwrap_or_default(),
+    ))
+}
+
+/// Waits until it says this.
+async fn wait_for_reason(namespace: &Namespace, reason: &str) -> anyhow::Result<String> {
+    wait_until(&format!("the HPA says {reason}"), DEADLINE, async || {
+        let (found, message) = active(namespace).await?;
+        ensure!(found == reason, "it says {found}: {message}");
+        Ok(message)
+    })
+    .await
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "figures that whoever runs it wants")]
+async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing()
+-> anyhow::Result<()> {
+    let plane = ControlPlane::start(Options::default()).await?;
+    install_own(&plane).await?;
+    in_namespace(&plane, async |namespace| {
+        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let scratch = Scratch::new("configuration")?;
+        let (operator, api) = serve(&plane, namespace, &chat, &scratch).await?;
+        scale_by_hpa(namespace).await?;
+        wait_for_reason(namespace, "ValidMetricFound").await?;
+
+        let began = Instant::now();
+        chat.emulator.set_rate(0, HEAVY);
+        let deployment = (DEPLOYMENT, "chat-h100");
+        let grown = wait_for_count(namespace, deployment, "grows", |count| count > 2).await?;
+        eprintln!(
+            "HPA: {:?} until {grown} replicas were asked for",
+            began.elapsed()
+        );
+        wait_until("they serve", DEADLINE, async || {
+            let count = set(namespace, DEPLOYMENT, "chat-h100").await?;
+            let selector = "app=chat-h100";
+            wait_for_ready_pods(namespace, selector, usize::try_from(count)?).await
+        })
+        .await?;
+        eprintln!("HPA: {:?} until they were ready", began.elapsed());
+
+        the_certificate_is_made_anew(namespace, &operator).await?;
+        nothing_falls_while_nobody_answers(namespace, &operator).await?;
+
+        let fell = Instant::now();
+        chat.emulator.set_rate(0, LIGHT);
+        wait_for_count(namespace, deployment, "goes back", |count| count == 1).await?;
+        eprintln!(
+            "HPA: {:?} from less load until one replica was asked for",
+            fell.elapsed()
+        );
+        another_takes_the_api(&plane, namespace, &operator, &api).await
+    })
+    .await
+}
+
+/// The Secret is lost: the HPA goes on, and whoever reads us trusts the new one.
+async fn the_certificate_is_made_anew(
+    namespace: &Namespace,
+    operator: &Operator,
+) -> anyhow::Result<()> {
+    let floor = Floor::follow(namespace, DEPLOYMENT, "chat-h100").await?;
+    let secrets: Api<Secret> = namespace.api();
+    let before = secrets.get("trimtab-serving").await?;
+    secrets
+        .delete("trimtab-serving", &DeleteParams::default())
+        .await?;
+    wait_until("another is made", DEADLINE, async || {
+        let now = secrets.get("trimtab-serving").await?;
+        ensure!(now.data != before.data, "it is the same");
+        Ok(())
+    })
+    .await?;
+    operator.wait_for_log("another certificate").await?;
+    wait_for_reason(namespace, "ValidMetricFound").await?;
+    floor.never_fell()
+}
+
+/// Our process is killed while the HPA reads.
+async fn nothing_falls_while_nobody_answers(
+    namespace: &Namespace,
+    operator: &Operator,
+) -> anyhow::Result<()> {
+    let floor = Floor::follow(namespace, DEPLOYMENT, "chat-h100").await?;
+    operator.kill().await?;
+    wait_for_reason(namespace, "FailedGetExternalMetric").await?;
+    operator.restart().await?;
+    wait_for_reason(namespace, "ValidMetricFound").await?;
+    floor.never_fell()
+}
+
+/// The APIService is given to another Service: we say whose it is.
+async fn another_takes_the_api(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    operator: &Operator,
+    api: &ApiService,
+) -> anyhow::Result<()> {
+    let port = free_port()?;
+    let name = namespace.name();
+    ApiService::route(plane, name, "prometheus-adapter", port, None).await?;
+    let told = format!("Service {name}/prometheus-adapter serves external metrics");
+    operator.wait_for_log(&told).await?;
+    api.wait_for(false).await?;
+    let message = wait_for_reason(namespace, "FailedGetExternalMetric").await?;
+    ensure!(message.contains("wva_desired_replicas"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_may_not_read_is_refused_and_who_asks_for_nothing_is_told_what_there_is()
+-> anyhow::Result<()> {
+    let plane = ControlPlane::start(Options::default()).await?;
+    install_own(&plane).await?;
+    in_namespace(&plane, async |namespace| {
+        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let scratch = Scratch::new("configuration")?;
+        let (_operator, _api) = serve(&plane, namespace, &chat, &scratch).await?;
+        let group = "/apis/external.metrics.k8s.io/v1beta1";
+        let values = format!(
+            "{group}/namespaces/{}/wva_desired_replicas",
+            namespace.name()
+        );
+        let chat = format!("{values}?labelSelector=variant_name%3Dchat-h100");
+        let list = wait_until("it is decided", DEADLINE, async || {
+            let list = plane.kubectl(&["get", "--raw", &chat]).await?;
+            Ok(serde_json::from_str::<Value>(&list)?)
+        })
+        .await?;
+        ensure!(list["items"][0]["value"] == "1", "{list:#}");
+        let other = format!("{values}?labelSelector=variant_name%3Dother");
+        let refused = plane.kubectl(&["get", "--raw", &other]).await.unwrap_err();
+        let refused = format!("{refused:#}");
+        ensure!(refused.contains("it has `chat-h100`"), "{refused}");
+
+        // Discovery and the schema, as kubectl reads them.
+        wait_until("it is discovered", DEADLINE, async || {
+            let group = "--api-group=external.metrics.k8s.io";
+            let found = plane.kubectl(&["api-resources", group]).await?;
+            ensure!(found.contains("wva_desired_replicas"), "{found}");
+            Ok(())
+        })
+        .await?;
+        let document = format!("/openapi/v3{group}");
+        let document = wait_until("it is described", DEADLINE, async || {
+            plane.kubectl(&["get", "--raw", &document]).await
+        })
+        .await?;
+        ensure!(document.contains("ExternalMetricValueList"), "{document}");
+
+        let nobody = plane.kubeconfig_of("nobody", &[])?;
+        let nobody = format!("--kubeconfig={}", nobody.display());
+        let refused = plane
+            .kubectl(&[&nobody, "get", "--raw", &chat])
+            .await
+            .unwrap_err();
+        let refused = format!("{refused:#}");
+        ensure!(refused.to_lowercase().contains("forbidden"), "{refused}");
+        Ok(())
+    })
+    .await
+}
