@@ -53,7 +53,7 @@ pub(crate) async fn wait_for_count(
 fn quick(scratch: &Scratch) -> anyhow::Result<String> {
     let file = scratch.path().join("trimtab.yaml");
     let text = "
-policies: {analyzer: {settings: {scale-down-window-seconds: 5}}}
+policies: {analyzer: {settings: {scale-down-window-seconds: 5, forecast-horizon-seconds: 5}}}
 pools: [{behavior: {scaleDown: {stabilizationWindowSeconds: 0}}}]
 ";
     std::fs::write(&file, text)?;

@@ -16,6 +16,8 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 const MOST_REMEMBERED: usize = 4096;
 /// Whoever is of it may do anything, as in every API server: kube-aggregator's own checks, too.
 const MASTERS: &str = "system:masters";
+/// Whoever is known is of it, as in every API server: it may discover and read what describes us.
+const AUTHENTICATED: &str = "system:authenticated";
 
 /// Who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,7 +212,7 @@ impl Access {
         Some(User {
             name: first(&known.username_headers).filter(|name| !name.is_empty())?,
             uid: first(&known.uid_headers).unwrap_or_default(),
-            groups: values(&known.group_headers),
+            groups: with_authenticated(values(&known.group_headers)),
             extra,
         })
     }
@@ -238,6 +240,13 @@ impl Access {
         let known = self.remembered.lock();
         with(&mut known.unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn with_authenticated(mut groups: Vec<String>) -> Vec<String> {
+    if !groups.iter().any(|group| group == AUTHENTICATED) {
+        groups.push(AUTHENTICATED.to_owned());
+    }
+    groups
 }
 
 fn fresh<T: Clone>(known: Option<&(Duration, T)>, now: Duration) -> Option<T> {

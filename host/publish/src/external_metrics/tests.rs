@@ -335,7 +335,7 @@ async fn kubernetes_is_asked_once_in_a_while_for_what_it_said() {
     assert_eq!(
         asked,
         format!(
-            r#"{HPA} ["a", "b"] Metric {{ namespace: "prod", metric: "wva_desired_replicas", verb: "list" }}"#
+            r#"{HPA} ["a", "b", "system:authenticated"] Metric {{ namespace: "prod", metric: "wva_desired_replicas", verb: "list" }}"#
         )
     );
     *scene.cluster.down.lock().unwrap() = true;

@@ -168,6 +168,7 @@ async fn another_takes_the_api(
 ) -> anyhow::Result<()> {
     let port = free_port()?;
     let name = namespace.name();
+    api.clone().remove().await?;
     ApiService::route(plane, name, "prometheus-adapter", port, None).await?;
     let told = format!("Service {name}/prometheus-adapter serves external metrics");
     operator.wait_for_log(&told).await?;
