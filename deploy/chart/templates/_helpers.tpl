@@ -140,6 +140,9 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if not .Values.rbac.directScaling }}
+{{- $_ := set $config "scaleFromZero" (merge (dict "enabled" false) ($config.scaleFromZero | default dict)) }}
+{{- end }}
 {{- $_ := set $config "listen" $listen }}
 {{- /* Services choose by it, so nothing weaker than this file may name another. */}}
 {{- $_ := set $config "leaderElection" (merge (dict "leaseName" (include "trimtab.lease" .)) ($config.leaderElection | default dict)) }}
@@ -149,7 +152,7 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{/* What of it needs a restart: the program reads the rest again while it runs. */}}
 {{- define "trimtab.restartingConfig" -}}
 {{- $config := include "trimtab.config" . | fromYaml }}
-{{- $config = omit $config "objective" "pools" "scaleToZero" "budgetPerHour" "mode" }}
+{{- $config = omit $config "objective" "pools" "scaleToZero" "budgetPerHour" "mode" "actuation" }}
 {{- range $role := list "analyzer" "optimizer" }}
 {{- with dig "policies" $role "" $config }}
 {{- $_ := unset . "settings" }}

@@ -3,6 +3,7 @@
 mod conflict;
 mod control_plane;
 mod decisions;
+mod deploy;
 mod emulator;
 mod faults;
 mod fixtures;

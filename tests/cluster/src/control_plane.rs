@@ -229,6 +229,25 @@ impl ControlPlane {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Applies objects, as YAML or JSON.
+    ///
+    /// # Errors
+    /// Where one is refused.
+    pub async fn apply_text(&self, text: &str) -> anyhow::Result<()> {
+        let scratch = crate::scratch::Scratch::new("objects")?;
+        let file = scratch.path().join("objects.yaml");
+        fs_err::write(&file, text)?;
+        let file = file.to_str().context("a path that is no text")?;
+        let arguments = ["apply", "--server-side", "-f", file];
+        self.kubectl(&arguments).await.map(drop)
+    }
+
+    /// Where a program of the build is, or what else it has.
+    #[must_use]
+    pub fn built(&self, name: &str) -> PathBuf {
+        self.binaries.program(name)
+    }
+
     /// The last lines of every process's log.
     pub async fn logs(&self, lines: usize) -> String {
         let processes = self.processes.lock().await;
