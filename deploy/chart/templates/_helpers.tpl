@@ -140,6 +140,9 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .Values.rbac.manageHpaTolerance }}
+{{- $_ := set $config "manageHpaTolerance" true }}
+{{- end }}
 {{- if not .Values.rbac.directScaling }}
 {{- $_ := set $config "scaleFromZero" (merge (dict "enabled" false) ($config.scaleFromZero | default dict)) }}
 {{- end }}

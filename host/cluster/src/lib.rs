@@ -1,6 +1,7 @@
 //! Kubernetes: watches into one in-memory index, and what is written back.
 
 mod accelerator;
+pub mod actuation;
 pub mod checkpoint;
 pub mod config;
 pub mod config_maps;
@@ -18,6 +19,7 @@ pub mod refusal;
 pub mod requests;
 pub mod scale;
 pub mod status;
+pub mod tolerance;
 pub mod view;
 mod watch;
 

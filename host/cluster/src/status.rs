@@ -15,6 +15,7 @@ use trimtab_core::decision::{PoolDecision, VariantDecision, condition};
 use trimtab_core::fleet::MetricsState;
 
 use self::patch::document;
+use crate::actuation::Finding;
 use crate::index::claim::{Claimant, Way};
 use crate::objects::variant::VariantStatus;
 use crate::refusal::explained;
@@ -84,11 +85,35 @@ struct Decided {
 
 /// The statuses of a pool's variants, in its order.
 #[must_use]
-pub fn of_pool(view: &PoolView, decision: &PoolDecision, metrics: &MetricsState) -> Vec<Wanted> {
+pub fn of_pool(
+    view: &PoolView,
+    decision: &PoolDecision,
+    metrics: &MetricsState,
+    findings: &[Option<Finding>],
+) -> Vec<Wanted> {
     let variants = view.variants.iter().zip(&decision.variants);
+    let mut findings = findings.iter().map(Option::as_ref);
     variants
-        .map(|(of, decided)| of_variant(of, decision, decided, metrics))
+        .map(|(of, decided)| {
+            let mut wanted = of_variant(of, decision, decided, metrics);
+            let finding = findings.next().flatten();
+            wanted.conditions.extend(actuated(decided, finding));
+            wanted
+        })
         .collect()
+}
+
+/// Whether what is asked for comes to be; what is asked of nobody does not.
+fn actuated(decided: &VariantDecision, finding: Option<&Finding>) -> Option<Shown> {
+    decided.published.then(|| Shown {
+        kind: "Actuated",
+        holds: finding.is_none(),
+        reason: finding.map_or("OnItsWay", |finding| finding.reason),
+        message: finding.map_or_else(
+            || "what is asked for is there, or is being done".to_owned(),
+            |finding| finding.message.clone(),
+        ),
+    })
 }
 
 fn of_variant(

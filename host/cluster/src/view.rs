@@ -4,6 +4,7 @@
 mod grouping;
 mod replicas;
 mod rivals;
+mod scalers;
 #[cfg(test)]
 mod tests;
 
@@ -65,11 +66,30 @@ pub struct VariantView {
     /// What the claimant's status says; `None` where nothing of ours can be in it.
     pub recorded: Option<VariantStatus>,
     /// HPAs and ScaledObjects that scale the target.
-    pub scalers: Vec<Claimant>,
+    pub scalers: Vec<ScalerView>,
+    /// Why its pods are not made, as the target's status says.
+    pub not_made: Option<String>,
     /// Replicas for which the scheduler finds no place.
     pub unschedulable: u32,
     /// What is wrong with it, though it is scaled.
     pub warnings: Vec<String>,
+}
+
+/// What scales a variant's target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScalerView {
+    pub claimant: Claimant,
+    /// Whether anything that it scales by is what we ask for of the variant.
+    pub reads_us: bool,
+    pub max_replicas: Option<u32>,
+    /// Share of a count by which more, and less, may be wanted without anything being done.
+    pub tolerance: (f64, f64),
+    /// Whether it says so itself: otherwise it is the controller's default.
+    pub sets_tolerance: bool,
+    /// Why it does not scale, as it says.
+    pub complaint: Option<String>,
+    /// What it scales by and KEDA does not know of.
+    pub deaf_to: Option<String>,
 }
 
 /// A claim that cannot be served.
@@ -150,9 +170,11 @@ impl Index {
         }
         drop((pods, accelerators));
         let scalers = self.scalers_by_target();
-        for variant in pools.iter_mut().flat_map(|pool| &mut pool.variants) {
-            let of = scalers.get(&variant.target).into_iter().flatten();
-            variant.scalers = of.map(|of| (*of).clone()).collect();
+        for pool in &mut pools {
+            for (of, variant) in pool.variants.iter_mut().zip(&pool.fleet.pool.variants) {
+                let of_target = scalers.get(&of.target).map_or(&[][..], Vec::as_slice);
+                of.scalers = scalers::views(of_target, &variant.name);
+            }
         }
         self.starts.extend(starts);
         refused.sort_by(|a, b| a.claimant.cmp(&b.claimant));
@@ -193,35 +215,6 @@ impl Index {
         let mut others = self.claimants.get(&claim.target).into_iter().flatten();
         let is_stronger = |of: &Claimant| of != claimant && !self.is_registered(of);
         claim.registered && others.any(is_stronger)
-    }
-
-    /// HPAs and ScaledObjects by what they scale. An HPA that KEDA made stands for its ScaledObject.
-    fn scalers_by_target(&self) -> BTreeMap<&TargetKey, Vec<&Claimant>> {
-        let mut by_target: BTreeMap<&TargetKey, Vec<&Claimant>> = BTreeMap::new();
-        for (of, scaler) in &self.scalers {
-            if scaler.made_for.is_none() {
-                by_target.entry(&scaler.target).or_default().push(of);
-            }
-        }
-        by_target
-    }
-
-    /// Names of the variants that ScaledObjects scale.
-    fn scaled_objects(&self, pools: &[PoolView]) -> BTreeMap<Key, String> {
-        let variants = pools.iter().flat_map(|pool| {
-            let named = pool.fleet.pool.variants.iter();
-            pool.variants.iter().zip(named.map(|variant| &variant.name))
-        });
-        let by_target: BTreeMap<&TargetKey, &String> =
-            variants.map(|(of, name)| (&of.target, name)).collect();
-        let objects = self.scalers.iter();
-        objects
-            .filter(|(of, _)| of.way == Way::ScaledObject)
-            .filter_map(|(of, scaler)| {
-                let variant = *by_target.get(&scaler.target)?;
-                Some(((of.namespace.clone(), of.name.clone()), variant.clone()))
-            })
-            .collect()
     }
 
     fn is_ours(&self, claimant: &Claimant, claim: &Claim) -> bool {
@@ -339,6 +332,7 @@ impl Index {
                 spec_replicas: member.target.spec_replicas,
                 recorded: member.claim.recorded.clone(),
                 scalers: Vec::new(),
+                not_made: member.target.not_made.clone(),
                 unschedulable: counted.unschedulable,
                 warnings,
             });

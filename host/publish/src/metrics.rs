@@ -98,6 +98,11 @@ impl Registry {
         self.process.tick(outcome, stages);
     }
 
+    /// Conditions of the last cycle's pools, when all is known of how it went.
+    pub fn conditions(&self, decisions: &[PoolDecision]) {
+        self.current().replace_conditions(decisions);
+    }
+
     /// Which Service serves external metrics in this cluster, and whether it is ours; `None` where
     /// nobody does.
     pub fn external_metrics(&self, service: Option<&str>, ours: bool) {

@@ -43,6 +43,8 @@ pub(crate) struct Target {
     /// Replicas that exist, surge included; `None` where the status does not say.
     pub(crate) replicas: Option<u32>,
     pub(crate) ready_replicas: u32,
+    /// Why its pods are not made.
+    pub(crate) not_made: Option<String>,
     /// Pods of one replica: several for the groups of a LeaderWorkerSet.
     pub(crate) pods_per_replica: u32,
     /// Of the pods that take requests.
@@ -86,6 +88,9 @@ impl Target {
         target.says_replicas = spec_replicas.is_some();
         target.replicas = status.replicas;
         target.ready_replicas = status.ready_replicas.unwrap_or(0);
+        let mut conditions = status.conditions.into_iter();
+        let failure = conditions.find(|of| of.kind == "ReplicaFailure" && of.status == "True");
+        target.not_made = failure.map(|of| of.message);
         target
     }
 

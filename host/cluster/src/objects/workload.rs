@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::autoscaler::ScalerCondition;
 use super::salvage::Salvaged;
 use super::template::Template;
 use super::{Object, lenient, or_default};
@@ -36,4 +37,6 @@ pub(crate) struct WorkloadStatus {
     pub(crate) replicas: Option<u32>,
     #[serde(deserialize_with = "lenient")]
     pub(crate) ready_replicas: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) conditions: Vec<ScalerCondition>,
 }

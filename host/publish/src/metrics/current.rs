@@ -88,7 +88,7 @@ impl Current {
         *self.changes.entry(change).or_default() += 1;
     }
 
-    fn replace_conditions(&mut self, decisions: &[PoolDecision]) {
+    pub(super) fn replace_conditions(&mut self, decisions: &[PoolDecision]) {
         let pools: BTreeSet<labels::Pool> = decisions.iter().map(labels::Pool::of).collect();
         self.conditions.retain(|of, holds| {
             *holds = false;

@@ -3,13 +3,15 @@
 
 mod waking;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use trimtab_cluster::refusal::explained;
 use trimtab_cluster::scale::{self, Scaled};
+use trimtab_cluster::tolerance;
 use trimtab_cluster::view::{PoolView, VariantView, View};
-use trimtab_cluster::{Cluster, TargetKey};
+use trimtab_cluster::{Claimant, Cluster, TargetKey, Way};
 use trimtab_core::decision::{Condition, PoolDecision, VariantDecision, condition};
 
 pub(super) use self::waking::{Started, Waking, Woken};
@@ -88,6 +90,34 @@ impl Actuator {
         }
     }
 
+    /// Gives HPAs that are claims of ours a tolerance of zero, where they say nothing of it. Each is
+    /// tried once: an API server that does not know the field drops it.
+    pub(super) async fn tolerate_nothing(&self, view: &View, tried: &mut BTreeSet<Claimant>) {
+        let variants = view.pools.iter().flat_map(|pool| &pool.variants);
+        let hpas = variants.flat_map(|of| of.scalers.iter().map(move |scaler| (of, scaler)));
+        let due = hpas.filter(|(of, scaler)| {
+            let managed = scaler.claimant == of.claimant;
+            managed && scaler.claimant.way == Way::HorizontalPodAutoscaler && !scaler.sets_tolerance
+        });
+        let due: Vec<Claimant> = due.map(|(_, scaler)| scaler.claimant.clone()).collect();
+        for hpa in due {
+            if !tried.insert(hpa.clone()) {
+                continue;
+            }
+            match tolerance::set_to_zero(&self.client, &hpa).await {
+                Ok(true) => tracing::info!(%hpa, "its tolerance is zero now"),
+                Ok(false) => tracing::warn!(
+                    %hpa,
+                    "its tolerance stays: the API server does not know the field"
+                ),
+                Err(error) => {
+                    let why = explained(&error, tolerance::RIGHTS);
+                    tracing::warn!(%hpa, why, "its tolerance stays");
+                }
+            }
+        }
+    }
+
     /// What stood in its way.
     async fn change(&self, change: &Change<'_>) -> Option<Condition> {
         let (target, variant) = (&change.of.target, &change.decided.variant);
@@ -125,7 +155,8 @@ fn conflict(of: &VariantView, variant: &str) -> Option<Condition> {
     if of.scalers.is_empty() {
         return None;
     }
-    let scalers: Vec<String> = of.scalers.iter().map(ToString::to_string).collect();
+    let scalers = of.scalers.iter().map(|scaler| scaler.claimant.to_string());
+    let scalers: Vec<String> = scalers.collect();
     let scalers = scalers.join(" and ");
     let message = format!(
         "`{variant}`: {scalers} scales {} too: it is not scaled directly; delete the one, or set \

@@ -77,6 +77,10 @@ pub(crate) struct Config {
     pub(crate) scale_to_zero: ScaleToZeroDefaults,
     /// How pools without replicas are started when a request waits.
     pub(crate) scale_from_zero: ScaleFromZero,
+    /// Whether HPAs that are annotated with `llm-d.ai/managed` are given a tolerance of zero: by
+    /// default they leave ten replicas alone where eleven are wanted. Kubernetes has the field from
+    /// 1.35 on, and from 1.33 on with the gate HPAConfigurableTolerance.
+    pub(crate) manage_hpa_tolerance: bool,
     /// What is different for some pools.
     pub(crate) pools: Vec<PoolEntry>,
     /// Cost per hour that all pools together may reach. Without it: no bound.
@@ -117,6 +121,7 @@ impl Default for Config {
             objective: ObjectiveDefaults::default(),
             scale_to_zero: ScaleToZeroDefaults::default(),
             scale_from_zero: ScaleFromZero::default(),
+            manage_hpa_tolerance: false,
             pools: Vec::new(),
             budget_per_hour: None,
             policies: Policies::default(),

@@ -1,14 +1,16 @@
 //! One walk along the line, on a real cluster: observe, measure, decide, publish.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::Instrument as _;
+use trimtab_cluster::actuation::{Finding, Follower};
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::status::{self, Wanted, Writer};
 use trimtab_cluster::view::View;
-use trimtab_cluster::{Cluster, Registration};
+use trimtab_cluster::{Claimant, Cluster, Registration};
 use trimtab_core::decision::{Condition, PoolDecision, condition};
 use trimtab_core::fleet::{FleetPool, Measured};
 use trimtab_core::memory::Memory;
@@ -23,7 +25,7 @@ use trimtab_publish::scaler::{Registered, Registrations};
 
 use super::actuating::{Actuator, Rules, Started, Woken};
 use super::clock::{Stopwatch, now_ms, steady_ms};
-use super::config::{Config, PoolEntry, PoolIdentity};
+use super::config::{Actuation, Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
 use super::policies::Policies;
 
@@ -48,6 +50,9 @@ pub(super) struct Cycle {
     pub(super) speaker: Speaker,
     pub(super) leadership: Leadership,
     pub(super) actuator: Actuator,
+    pub(super) follower: Follower,
+    /// HPAs whose tolerance was to be set.
+    pub(super) tolerances: BTreeSet<Claimant>,
     /// Where `config` and `inherited` are passed on to whoever starts pools.
     pub(super) rules: watch::Sender<Arc<Rules>>,
     /// What stood in the way of a pool that was to be started, until the next cycle.
@@ -86,8 +91,9 @@ impl Cycle {
         let changed = self.log(&seen.view, &decisions);
         let mut told = self.show(&mut seen, decisions);
         self.act(&seen.view, &mut told.decisions).await;
+        let findings = self.follow_up(&seen.view, &mut told);
         let spent = seen.seconds.iter().sum::<f64>() + decided;
-        self.write(&seen.view, &told, spent).await;
+        self.write(&seen.view, &told, &findings, spent).await;
         let [observed, measured] = seen.seconds;
         self.registry.ended(
             Outcome::Done,
@@ -196,10 +202,39 @@ impl Cycle {
             return;
         };
         let rules = Arc::clone(&self.rules.borrow());
-        let acting = self.actuator.act(view, &rules, decisions);
+        let acting = async {
+            self.actuator.act(view, &rules, decisions).await;
+            if rules.config.manage_hpa_tolerance {
+                let tried = &mut self.tolerances;
+                self.actuator.tolerate_nothing(view, tried).await;
+            }
+        };
         if tokio::time::timeout(leads_for, acting).await.is_err() {
             tracing::warn!("not all is scaled: this process no longer leads");
         }
+    }
+
+    /// Whether what is asked for comes to be. What keeps it from that is a condition of its pool.
+    fn follow_up(&mut self, view: &View, told: &mut Published) -> Vec<Vec<Option<Finding>>> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let pools = view.pools.iter().zip(&told.decisions);
+        let pools = pools.map(|(pool, decision)| {
+            let direct = rules.of(pool).actuation == Actuation::Direct;
+            (pool, decision, direct)
+        });
+        let findings = self.follower.follow(pools, told.now_ms);
+        for (decision, findings) in told.decisions.iter_mut().zip(&findings) {
+            let variants = decision.variants.iter().zip(findings);
+            let conditions = variants.filter_map(|(of, finding)| {
+                let finding = finding.as_ref()?;
+                let message = format!("`{}`: {}", of.variant, finding.message);
+                Some(Condition::new(finding.reason, message))
+            });
+            let conditions: Vec<Condition> = conditions.collect();
+            decision.conditions.extend(conditions);
+        }
+        self.registry.conditions(&told.decisions);
+        findings
     }
 
     /// A pool was started, or could not be, between two cycles.
@@ -306,15 +341,23 @@ impl Cycle {
 
     /// Status and events, as long as this process leads and before its cycle is over. `spent` are
     /// the seconds of it that have passed.
-    async fn write(&mut self, view: &View, told: &Published, spent: f64) {
+    async fn write(
+        &mut self,
+        view: &View,
+        told: &Published,
+        findings: &[Vec<Option<Finding>>],
+        spent: f64,
+    ) {
         let Some(leads_for) = self.leadership.left() else {
             return;
         };
         let pools = view.pools.iter().zip(&told.decisions);
         let mut wanted: Vec<Wanted> = pools
             .clone()
-            .zip(&told.pools)
-            .flat_map(|((pool, decision), metrics)| status::of_pool(pool, decision, &metrics.state))
+            .zip(told.pools.iter().zip(findings))
+            .flat_map(|((pool, decision), (metrics, findings))| {
+                status::of_pool(pool, decision, &metrics.state, findings)
+            })
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused, told.now_ms);

@@ -1,5 +1,6 @@
 //! The loop: a cycle each period; who does not lead only looks on.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use trimtab_cluster::Cluster;
+use trimtab_cluster::actuation::Follower;
 use trimtab_cluster::checkpoint::{self, Checkpoint, SaveError};
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::lease::{Elector, LeaseConfig};
@@ -144,6 +146,8 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             speaker: Speaker::new(clients.asking, &identity),
             leadership,
             actuator,
+            follower: Follower::default(),
+            tolerances: BTreeSet::new(),
             rules,
             not_started: Vec::new(),
             config,

@@ -1,6 +1,6 @@
 //! Pools without replicas, when a request waits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::ensure;
 use futures::TryStreamExt as _;
@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
+use tokio::time::Instant;
 use trimtab_cluster_tests::emulator::PoolPods;
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
 use trimtab_cluster_tests::fixtures::pools::{
@@ -131,7 +132,6 @@ async fn first_started(namespace: &Namespace) -> anyhow::Result<(String, Instant
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "a figure that whoever runs it wants")]
 async fn a_request_starts_the_cheapest_of_three_variants_within_200_ms() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
     install_own(plane).await?;

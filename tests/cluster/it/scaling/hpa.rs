@@ -1,23 +1,27 @@
 //! The real HPA controller, which reads us through the API server.
 
-use std::time::Instant;
-
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use trimtab_cluster_tests::api_service::ApiService;
-use trimtab_cluster_tests::fixtures::scalers::hpa;
-use trimtab_cluster_tests::fixtures::servers::wait_for_ready_pods;
+use trimtab_cluster_tests::fixtures::nodes::GpuNode;
+use trimtab_cluster_tests::fixtures::scalers::{hpa, variant_autoscaling};
+use trimtab_cluster_tests::fixtures::servers::{ModelServer, wait_for_ready_pods};
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
-use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Options, in_namespace};
+use trimtab_cluster_tests::{
+    ControlPlane, Namespace, Operator, Options, Prometheus, PrometheusOptions, in_namespace,
+};
 
 use super::{DEPLOYMENT, Floor, quick, set, wait_for_count};
-use crate::decisions::{DEADLINE, HEAVY, claim, install_own, operate_with};
-use crate::scenario::Chat;
+use crate::decisions::{
+    self, DEADLINE, HEAVY, VARIANT, claim, install_own, operate_alone, operate_with,
+};
+use crate::scenario::{Chat, H100};
 
 /// Our Service; the API server finds us by it.
 const SERVICE: &str = "trimtab-external-metrics";
@@ -26,12 +30,14 @@ const SERVICE: &str = "trimtab-external-metrics";
 const LIGHT: f64 = 20.0;
 
 /// An HPA that scales `chat-h100` by what we ask for, and is quick to scale down.
-async fn scale_by_hpa(namespace: &Namespace) -> anyhow::Result<()> {
+async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Result<()> {
     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"});
-    let mut object = hpa(json!({"name": "chat-h100"}), &target, (1, 6));
+    let mut object = hpa(json!({"name": "chat-h100"}), &target, (1, max));
     if let Some(spec) = object.get_mut("spec") {
         spec["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 0}});
-        spec["metrics"][0]["external"]["metric"]["selector"] = json!({"matchLabels": {
+    }
+    if let Some(metric) = object.pointer_mut("/spec/metrics/0/external/metric") {
+        metric["selector"] = json!({"matchLabels": {
             "variant_name": "chat-h100", "exported_namespace": namespace.name(),
         }});
     }
@@ -80,7 +86,6 @@ async fn wait_for_reason(namespace: &Namespace, reason: &str) -> anyhow::Result<
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "figures that whoever runs it wants")]
 async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing()
 -> anyhow::Result<()> {
     let plane = ControlPlane::start(Options::default()).await?;
@@ -90,7 +95,7 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
         claim(namespace).await?;
         let scratch = Scratch::new("configuration")?;
         let (operator, api) = serve(&plane, namespace, &chat, &scratch).await?;
-        scale_by_hpa(namespace).await?;
+        scale_by_hpa(namespace, 6).await?;
         wait_for_reason(namespace, "ValidMetricFound").await?;
 
         let began = Instant::now();
@@ -199,7 +204,8 @@ async fn who_may_not_read_is_refused_and_who_asks_for_nothing_is_told_what_there
             Ok(serde_json::from_str::<Value>(&list)?)
         })
         .await?;
-        ensure!(list["items"][0]["value"] == "1", "{list:#}");
+        let value = list.pointer("/items/0/value");
+        ensure!(value == Some(&json!("1")), "{list:#}");
         let other = format!("{values}?labelSelector=variant_name%3Dother");
         let refused = plane.kubectl(&["get", "--raw", &other]).await.unwrap_err();
         let refused = format!("{refused:#}");
@@ -229,6 +235,97 @@ async fn who_may_not_read_is_refused_and_who_asks_for_nothing_is_told_what_there
         let refused = format!("{refused:#}");
         ensure!(refused.to_lowercase().contains("forbidden"), "{refused}");
         Ok(())
+    })
+    .await
+}
+
+/// Ten replicas, a claim of as many at least, and an HPA that reads us.
+async fn ten(namespace: &Namespace) -> anyhow::Result<()> {
+    let server = ModelServer::new("chat-h100", "Llama-3.1-8B").replicas(10);
+    let server = server.gpus("nvidia.com/gpu", 0);
+    GpuNode::new("h100", H100, 8).create(namespace).await?;
+    server.create_deployment(namespace).await?;
+    wait_for_ready_pods(namespace, "app=chat-h100", 10).await?;
+    at_least(namespace, 10).await?;
+    scale_by_hpa(namespace, 20).await
+}
+
+/// The claim's minimum: what is asked for while nothing is measured.
+async fn at_least(namespace: &Namespace, count: u32) -> anyhow::Result<()> {
+    let mut claim = variant_autoscaling("chat-h100", "Llama-3.1-8B", 20);
+    if let Some(spec) = claim.get_mut("spec") {
+        spec["minReplicas"] = json!(count);
+    }
+    namespace.apply_json(claim).await.map(drop)
+}
+
+#[tokio::test]
+async fn one_more_than_ten_is_swallowed_and_noticed_and_done_by_each_remedy() -> anyhow::Result<()>
+{
+    let plane = ControlPlane::start(Options {
+        feature_gates: vec!["HPAConfigurableTolerance=true".to_owned()],
+        ..Options::default()
+    })
+    .await?;
+    install_own(&plane).await?;
+    in_namespace(&plane, async |namespace| {
+        ten(namespace).await?;
+        let prometheus = Prometheus::start(&plane, PrometheusOptions::default()).await?;
+        let port = free_port()?;
+        let listen = format!("--set=listen.externalMetrics=127.0.0.1:{port}");
+        let scratch = Scratch::new("configuration")?;
+        let file = scratch.path().join("trimtab.yaml");
+        std::fs::write(&file, "actuation: metrics\n")?;
+        let config = format!("--config={}", file.display());
+        let more = [&listen, config.as_str(), "--set=manageHpaTolerance=true"];
+        let _operator = operate_alone(&plane, namespace, &prometheus, &more).await?;
+        let api = ApiService::route(&plane, namespace.name(), SERVICE, port, None).await?;
+        api.wait_for(true).await?;
+        wait_for_reason(namespace, "ValidMetricFound").await?;
+
+        at_least(namespace, 11).await?;
+        let actuated = ("Actuated", "WithinTolerance");
+        decisions::wait_for_reason(namespace, "it is noticed", actuated).await?;
+        let target = (DEPLOYMENT, "chat-h100");
+        let count = set(namespace, DEPLOYMENT, "chat-h100").await?;
+        ensure!(count == 10, "it is to have {count}");
+
+        // Its own tolerance.
+        let hpas: Api<HorizontalPodAutoscaler> = namespace.api();
+        let none = json!({"spec": {"behavior": {"scaleUp": {"tolerance": "0"}}}});
+        hpas.patch("chat-h100", &PatchParams::default(), &Patch::Merge(none))
+            .await?;
+        wait_for_count(namespace, target, "grows by one", |count| count == 11).await?;
+        let actuated = ("Actuated", "OnItsWay");
+        decisions::wait_for_reason(namespace, "it is well", actuated).await?;
+
+        // Without the HPA.
+        hpas.delete("chat-h100", &DeleteParams::default()).await?;
+        std::fs::write(&file, "actuation: direct\n")?;
+        at_least(namespace, 12).await?;
+        wait_for_count(namespace, target, "is scaled directly", |count| count == 12).await?;
+
+        // An HPA that is ours is given what it needs.
+        let variants: Api<DynamicObject> = namespace.dynamic(VARIANT);
+        variants
+            .delete("chat-h100", &DeleteParams::default())
+            .await?;
+        scale_by_hpa(namespace, 20).await?;
+        let managed = json!({"metadata": {"annotations": {"llm-d.ai/managed": "true"}}});
+        hpas.patch("chat-h100", &PatchParams::default(), &Patch::Merge(managed))
+            .await?;
+        wait_until("its tolerance is none", DEADLINE, async || {
+            let behavior = hpas
+                .get("chat-h100")
+                .await?
+                .spec
+                .and_then(|spec| spec.behavior);
+            let behavior = serde_json::to_value(behavior)?;
+            let up = behavior.pointer("/scaleUp/tolerance");
+            ensure!(up == Some(&json!("0")), "{behavior}");
+            Ok(())
+        })
+        .await
     })
     .await
 }

@@ -1,10 +1,9 @@
 //! KEDA's real operator, which asks us as an external scaler: pulled, and pushed.
 
-use std::time::Instant;
-
 use anyhow::ensure;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use trimtab_cluster_tests::ports::free_port;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
@@ -44,7 +43,6 @@ fn scaled_object(kind: &str, port: u16, min: u32) -> Value {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "figures that whoever runs it wants")]
 async fn keda_follows_what_we_say_pulled_and_pushed_and_its_call_is_what_registers()
 -> anyhow::Result<()> {
     let plane = ControlPlane::start(Options::default()).await?;

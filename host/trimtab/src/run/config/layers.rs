@@ -109,6 +109,7 @@ pub(super) const KEYS: &[Key] = &[
     of_wva("limitToInventory", Kind::Flag, &["WVA_LIMITED_MODE"]),
     key("mode", Kind::Text),
     key("actuation", Kind::Text),
+    key("manageHpaTolerance", Kind::Flag),
     key("listen.metrics", Kind::Text),
     key("listen.health", Kind::Text),
     key("listen.externalMetrics", Kind::Text),
