@@ -25,7 +25,10 @@ const OPTIONAL: [&str; 3] = [
 ];
 
 /// Of rules with these no namespace can have its own.
-const NOT_IN_NAMESPACES: [&str; 4] = [
+const NOT_IN_NAMESPACES: [&str; 7] = [
+    "apiservices",
+    "subjectaccessreviews",
+    "tokenreviews",
     "namespaces",
     "nodes",
     "resourceslices",
