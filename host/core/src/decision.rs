@@ -113,6 +113,8 @@ pub enum Rule {
     Hold,
     /// What is known does not allow fewer replicas.
     Evidence,
+    /// Requests wait in front of replicas that have none.
+    Router,
     /// The variant's minimum and maximum.
     Bounds,
     /// One replica per pool and role, unless the pool may go to zero.
@@ -182,6 +184,8 @@ pub mod condition {
     pub const BUDGET_REACHED: &str = "BudgetReached";
     /// What must run, or was asked for before, is more than the budget or the GPUs allow.
     pub const OVER_BUDGET: &str = "OverBudget";
+    /// Requests wait at the endpoint picker, and it sends none to replicas that have nothing to do.
+    pub const ROUTER_STUCK: &str = "RouterStuck";
     /// Something else scales a workload that is to be scaled directly.
     pub const ACTUATION_CONFLICT: &str = "ActuationConflict";
     /// A workload could not be scaled.

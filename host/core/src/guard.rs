@@ -9,6 +9,7 @@ mod bounds;
 mod ceiling;
 mod evidence;
 mod mode;
+mod router;
 pub mod shape;
 mod supply;
 
@@ -17,9 +18,10 @@ mod supply;
 pub(crate) fn apply<'a>(snapshot: &'a Snapshot, pools: &mut [PoolDraft<'a>], memory: &mut Memory) {
     for pool in pools.iter_mut() {
         evidence::apply(pool);
+        let seen = pool.seen;
+        router::apply(pool, memory.pool_mut(seen), snapshot.now_ms);
         bounds::apply(pool);
         bounds::keep_last_replica(pool);
-        let seen = pool.seen;
         behavior::apply(pool, memory.pool_mut(seen), snapshot.now_ms);
     }
     supply::apply(snapshot, pools);

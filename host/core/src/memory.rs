@@ -39,6 +39,9 @@ pub(crate) struct PoolMemory {
     pub(crate) analyzers: Vec<States>,
     /// By name.
     pub(crate) variants: BTreeMap<String, VariantMemory>,
+    /// Since when requests wait at the endpoint picker while no replica has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) undispatched_since_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -412,3 +412,47 @@ fn a_paused_pool_holds_and_takes_nothing() {
     assert_eq!(decisions[0].variants[0].proposed, Some(3));
     assert_eq!(decisions[0].variants[0].steps[0].rule, Rule::Paused);
 }
+
+#[test]
+fn where_the_router_sends_nothing_to_idle_replicas_it_is_told_and_none_are_added() {
+    // Situation 79.
+    let mut seen = snapshot(vec![pool("a", vec![variant("v", 1)])]);
+    seen.pools[0].pool.workload.queued_requests = Some(20.0);
+    for replica in &mut seen.pools[0].replicas {
+        (replica.running, replica.waiting) = (Some(0.0), Some(0.0));
+    }
+    let (analyzer, optimizer) = (
+        analyzer("a", "1", |pool| Ok(analysis(stages(pool)))),
+        plans(|_, _| 4),
+    );
+    let policies = [policies(&analyzer, &optimizer)];
+    let mut memory = Memory::default();
+    let mut after = |seconds: u64, seen: &mut trimtab_core::snapshot::Snapshot| {
+        seen.now_ms += seconds * 1000;
+        tick(seen, &policies, &mut memory)
+    };
+    let decisions = after(0, &mut seen);
+    assert_eq!(desired(&decisions), [[1]]);
+    assert!(
+        !has(&decisions[0], condition::ROUTER_STUCK),
+        "it may be about to send some"
+    );
+    let decisions = after(60, &mut seen);
+    assert_eq!(desired(&decisions), [[1]]);
+    assert_eq!(decisions[0].variants[0].steps[0].rule, Rule::Router);
+    assert!(has(&decisions[0], condition::ROUTER_STUCK));
+    seen.pools[0].replicas[0].running = Some(3.0);
+    assert_eq!(
+        desired(&after(15, &mut seen)),
+        [[4]],
+        "they are served, and more wait"
+    );
+    seen.pools[0].replicas[0].running = Some(0.0);
+    let decisions = after(15, &mut seen);
+    assert!(
+        !has(&decisions[0], condition::ROUTER_STUCK),
+        "it began anew"
+    );
+    seen.pools[0].pool.workload.queued_requests = Some(0.0);
+    assert_eq!(desired(&after(15, &mut seen)), [[4]], "nothing waits");
+}

@@ -30,6 +30,7 @@ pub(super) fn rule(rule: Rule) -> &'static str {
     match rule {
         Rule::Hold => "hold",
         Rule::Evidence => "evidence",
+        Rule::Router => "router",
         Rule::Bounds => "bounds",
         Rule::LastReplica => "last-replica",
         Rule::Behavior => "behavior",

@@ -192,6 +192,7 @@ fn rule(rule: Rule) -> &'static str {
     match rule {
         Rule::Hold => "hold",
         Rule::Evidence => "evidence",
+        Rule::Router => "router",
         Rule::Bounds => "bounds",
         Rule::LastReplica => "last replica",
         Rule::Behavior => "behavior",
