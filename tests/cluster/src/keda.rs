@@ -76,7 +76,8 @@ impl Keda {
         Ok(keda)
     }
 
-    /// What makes HPAs of ScaledObjects, and scales from zero and to it.
+    /// What makes HPAs of ScaledObjects, and scales from zero and to it. While it is down, what
+    /// HPAs ask is not refused but held back until it is there again, or for a minute.
     #[must_use]
     pub fn operator(&self) -> &Part {
         &self.operator
