@@ -82,6 +82,8 @@ pub struct ScalerView {
     /// Whether anything that it scales by is what we ask for of the variant.
     pub reads_us: bool,
     pub max_replicas: Option<u32>,
+    /// Somebody told it to leave the target alone.
+    pub paused: bool,
     /// Share of a count by which more, and less, may be wanted without anything being done.
     pub tolerance: (f64, f64),
     /// Whether it says so itself: otherwise it is the controller's default.

@@ -92,7 +92,7 @@ fn why_none(pool: &Pool, free: Option<&[Accelerator]>) -> String {
     let variants = pool.variants.iter().map(|of| {
         let name = &of.name;
         if of.max_replicas == 0 {
-            format!("`{name}` has a maximum of 0")
+            format!("`{name}` may have no replica")
         } else if is_startable(of, free) {
             format!("`{name}` alone does not serve a request, or not beside the others")
         } else {
@@ -232,7 +232,7 @@ mod tests {
         let why = to_start(&pool(two), Some(&free(1))).unwrap_err();
         assert_eq!(
             why,
-            "`a` has a maximum of 0; `b` needs 2 GPUs of H100, of which 1 are free"
+            "`a` may have no replica; `b` needs 2 GPUs of H100, of which 1 are free"
         );
     }
 }

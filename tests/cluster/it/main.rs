@@ -12,6 +12,7 @@ mod kinds;
 mod namespace;
 mod observability;
 mod operator;
+mod pages;
 mod prometheus;
 mod rights;
 mod scaling;

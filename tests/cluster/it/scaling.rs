@@ -1,6 +1,7 @@
 //! Replicas that move, by each of the means there are.
 
 mod direct;
+mod faults;
 mod from_zero;
 mod hpa;
 mod keda;

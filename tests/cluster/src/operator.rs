@@ -133,7 +133,7 @@ pub async fn run_to_end<S: AsRef<OsStr>>(arguments: &[S]) -> anyhow::Result<()> 
 }
 
 /// The binary, built once in this process; cargo knows whether there is anything to do. Blocks.
-fn binary() -> anyhow::Result<PathBuf> {
+pub fn binary() -> anyhow::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     match built {

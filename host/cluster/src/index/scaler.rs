@@ -19,6 +19,8 @@ pub(crate) struct Scaler {
     /// The ScaledObject for which KEDA made this HPA.
     pub(crate) made_for: Option<String>,
     pub(crate) max_replicas: Option<u32>,
+    /// Somebody told KEDA to leave the target alone.
+    pub(crate) paused: bool,
     /// Share of the wanted count by which it may be missed, up and down; `None` where nothing is
     /// said of it.
     pub(crate) tolerance: (Option<f64>, Option<f64>),
@@ -50,6 +52,7 @@ impl Scaler {
         Self {
             target: target_key(&object.metadata, &spec.scale_target_ref),
             made_for: made_by_keda(&object.metadata),
+            paused: false,
             max_replicas: spec.max_replicas.or(u32::MAX, "").ok(),
             tolerance: tolerances(&spec.behavior),
             reads: Reads::External(external.collect()),
@@ -63,6 +66,7 @@ impl Scaler {
         Self {
             target: target_key(&object.metadata, &spec.scale_target_ref),
             made_for: None,
+            paused: is_paused(&object.metadata),
             max_replicas: spec.max_replica_count.or(u32::MAX, "").ok(),
             tolerance: tolerances(behavior),
             reads: Reads::Triggers {
@@ -80,6 +84,14 @@ pub(crate) fn made_by_keda(metadata: &ObjectMeta) -> Option<String> {
     let owner =
         owners.find(|of| of.kind == "ScaledObject" && group(&of.api_version) == "keda.sh")?;
     Some(owner.name.clone())
+}
+
+/// At the count that there is, or at a given one.
+fn is_paused(metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    let said = |key: &str| annotations.and_then(|all| all.get(key));
+    said("autoscaling.keda.sh/paused-replicas").is_some()
+        || said("autoscaling.keda.sh/paused").is_some_and(|paused| paused == "true")
 }
 
 fn tolerances(behavior: &Tolerances) -> (Option<f64>, Option<f64>) {

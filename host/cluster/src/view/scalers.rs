@@ -60,6 +60,7 @@ pub(super) fn views(of_target: &[(&Claimant, &Scaler)], variant: &str) -> Vec<Sc
             claimant: (*of).clone(),
             reads_us: reads_us(&scaler.reads, variant),
             max_replicas: scaler.max_replicas,
+            paused: scaler.paused,
             tolerance: (
                 up.unwrap_or(DEFAULT_TOLERANCE),
                 down.unwrap_or(DEFAULT_TOLERANCE),

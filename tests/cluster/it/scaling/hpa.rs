@@ -30,7 +30,7 @@ const SERVICE: &str = "trimtab-external-metrics";
 const LIGHT: f64 = 20.0;
 
 /// An HPA that scales `chat-h100` by what we ask for, and is quick to scale down.
-async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Result<()> {
+pub(super) async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Result<()> {
     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat-h100"});
     let mut object = hpa(json!({"name": "chat-h100"}), &target, (1, max));
     if let Some(spec) = object.get_mut("spec") {
@@ -45,7 +45,7 @@ async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Result<()> {
 }
 
 /// An operator whose external metrics the API server reads.
-async fn serve(
+pub(super) async fn serve(
     plane: &ControlPlane,
     namespace: &Namespace,
     chat: &Chat,
@@ -76,7 +76,7 @@ async fn active(namespace: &Namespace) -> anyhow::Result<(String, String)> {
 }
 
 /// Waits until it says this.
-async fn wait_for_reason(namespace: &Namespace, reason: &str) -> anyhow::Result<String> {
+pub(super) async fn wait_for_reason(namespace: &Namespace, reason: &str) -> anyhow::Result<String> {
     wait_until(&format!("the HPA says {reason}"), DEADLINE, async || {
         let (found, message) = active(namespace).await?;
         ensure!(found == reason, "it says {found}: {message}");

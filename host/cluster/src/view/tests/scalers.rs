@@ -73,3 +73,16 @@ fn what_scales_the_target_of_another_claim_only_scales() {
     delete(&mut index, &variant("a/v", "d"));
     assert_eq!(view(&mut index).outline(), ["a/model:m: mine"]);
 }
+
+#[test]
+fn a_scaled_object_that_somebody_paused_says_so() {
+    let paused = |key: &str, value: &str| {
+        let mut objects = deployed("a/d", 1);
+        objects.push(unsaid("a/s", "d").annotated(key, value));
+        objects.push(variant("a/v", "d"));
+        view_of(&objects).pools[0].variants[0].scalers[0].paused
+    };
+    assert!(paused("autoscaling.keda.sh/paused-replicas", "0"));
+    assert!(paused("autoscaling.keda.sh/paused", "true"));
+    assert!(!paused("autoscaling.keda.sh/paused", "false"));
+}

@@ -138,12 +138,12 @@ impl Waking {
         }
     }
 
-    async fn start(&self, namespace: &str, pool: &str) -> Answer {
+    async fn start(&self, namespace: &str, name: &str) -> Answer {
         let took = Stopwatch::start();
         let view = self.actuator.cluster.view();
         let named = |of: &&PoolView| {
             let of = &of.fleet.pool;
-            of.namespace == namespace && of.name == pool
+            of.namespace == namespace && of.name == name
         };
         let Some(of) = view.pools.iter().find(named) else {
             return Answer::Well;
@@ -154,15 +154,19 @@ impl Waking {
         }
         let limited = rules.config.limit_to_inventory;
         let free = view.inventory.as_deref().ok().filter(|_| limited);
-        let positions = match to_start(&of.fleet.pool, free) {
+        let mut pool = of.fleet.pool.clone();
+        for (variant, of) in pool.variants.iter_mut().zip(&of.variants) {
+            // Whoever pauses a ScaledObject at zero means it.
+            if of.scalers.iter().any(|scaler| scaler.paused) {
+                variant.max_replicas = 0;
+            }
+        }
+        let positions = match to_start(&pool, free) {
             Ok(positions) => positions,
             Err(why) => return self.failed(of, condition::CANNOT_START, why),
         };
         for position in positions {
-            let variants = of
-                .variants
-                .get(position)
-                .zip(of.fleet.pool.variants.get(position));
+            let variants = of.variants.get(position).zip(pool.variants.get(position));
             let Some((target, variant)) = variants else {
                 continue;
             };
