@@ -22,6 +22,7 @@ pub mod status;
 pub mod tolerance;
 pub mod view;
 mod watch;
+pub mod workload;
 
 pub use gpus::UNRESOLVED;
 pub use index::Key;

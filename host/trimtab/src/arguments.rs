@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::migrate::MigrateArguments;
 use crate::reference::Reference;
 use crate::run::RunArguments;
 
@@ -20,6 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    Migrate(MigrateArguments),
     Simulate(SimulateArguments),
     /// Print the definitions of custom resources, for `kubectl apply -f -`
     Crds,

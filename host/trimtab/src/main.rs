@@ -7,6 +7,7 @@ mod crds;
 mod figures;
 #[cfg(test)]
 mod fixture;
+mod migrate;
 mod output;
 mod policy;
 mod progress;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Output> {
     match arguments.command {
         Command::Run(run) => run::run(&run, &arguments.cache),
+        Command::Migrate(migrate) => migrate::run(&migrate),
         Command::Crds => crds::print(),
         Command::ConfigSchema => run::schema(),
         Command::Simulate(simulate) => simulate::run(&simulate, &arguments.cache),

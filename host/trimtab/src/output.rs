@@ -9,6 +9,8 @@ const REFUSED: u8 = 3;
 /// Text for standard output.
 pub(crate) struct Output {
     text: String,
+    /// For standard error.
+    aside: String,
     code: ExitCode,
 }
 
@@ -16,19 +18,29 @@ impl Output {
     pub(crate) fn answer(text: String) -> Self {
         Self {
             text,
+            aside: String::new(),
             code: ExitCode::SUCCESS,
         }
+    }
+
+    /// What is to be known beside it, for whoever sends the text elsewhere.
+    pub(crate) fn beside(mut self, aside: String) -> Self {
+        self.aside = aside;
+        self
     }
 
     pub(crate) fn refusal(text: String) -> Self {
         Self {
             text,
+            aside: String::new(),
             code: ExitCode::from(REFUSED),
         }
     }
 
     /// Prints the text. A reader that has seen enough and went away is no error.
     pub(crate) fn print(self) -> io::Result<ExitCode> {
+        // Where standard error is closed there is nobody to tell.
+        let _ = io::stderr().lock().write_all(self.aside.as_bytes());
         let mut stdout = io::stdout().lock();
         match stdout
             .write_all(self.text.as_bytes())
@@ -57,7 +69,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
 }
 
 /// What is quoted in an error may come from anywhere: nothing in it may steer a terminal.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let shown = |c: char| {
         let steers = c.is_control() && c != '\n' && c != '\t';
         if steers {

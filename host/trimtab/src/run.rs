@@ -3,9 +3,9 @@
 mod actuating;
 mod arguments;
 mod clock;
-mod config;
+pub(crate) mod config;
 mod cycle;
-mod inherited;
+pub(crate) mod inherited;
 mod leader;
 mod logging;
 mod operator;
@@ -15,8 +15,8 @@ mod review;
 mod serving;
 mod shutdown;
 mod watched;
-mod wiring;
-mod wva;
+pub(crate) mod wiring;
+pub(crate) mod wva;
 
 use std::env;
 

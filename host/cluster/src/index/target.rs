@@ -63,7 +63,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(super) fn of(object: Workload) -> Self {
+    pub(crate) fn of(object: Workload) -> Self {
         let metadata = object.metadata;
         let (Salvaged { value, left_out }, status) = (object.spec, object.status);
         let spec: WorkloadSpec = value;

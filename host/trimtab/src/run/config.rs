@@ -205,6 +205,18 @@ impl Config {
         bail!("{}", lines.collect::<Vec<_>>().join("\n"))
     }
 
+    /// The keys that settings set, and nothing else, as a file would have them.
+    ///
+    /// # Errors
+    /// One of them cannot be.
+    pub(crate) fn document(settings: &[Setting]) -> Result<serde_json::Value, Problem> {
+        let mut layers = Layers::new();
+        for setting in settings {
+            layers.set(setting)?;
+        }
+        Ok(layers.into_document())
+    }
+
     /// How long a cycle may take.
     pub(crate) fn tick_timeout(&self) -> Seconds {
         self.tick_timeout_seconds.unwrap_or(self.interval_seconds)

@@ -8,7 +8,7 @@ use trimtab_cluster::config_maps::{self, Found};
 use super::wva::{ConfigMaps, Map, NamespaceMaps, Translation, Verdict};
 
 /// WVA takes maps of other namespaces than its own only with this label.
-const LABEL: (&str, &str) = ("app.kubernetes.io/name", "workload-variant-autoscaler");
+pub(crate) const LABEL: (&str, &str) = ("app.kubernetes.io/name", "workload-variant-autoscaler");
 
 /// Where they are sought, and for whom.
 #[derive(Debug, Default)]
@@ -35,12 +35,7 @@ pub(super) async fn read(
         namespaces.insert(sought.system.clone());
     }
     let mut maps = ConfigMaps::default();
-    for map in [
-        Map::Process,
-        Map::Saturation,
-        Map::ScaleToZero,
-        Map::Queueing,
-    ] {
+    for map in Map::ALL {
         let named = config_maps::named(client, map.name(), &namespaces).await?;
         refused = refused.or(named.refused);
         for found in named.found {
@@ -50,7 +45,8 @@ pub(super) async fn read(
     Ok((maps.translate(sought.built_in), refused))
 }
 
-fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {
+/// Puts one where it belongs; `system` is the namespace whose maps hold everywhere.
+pub(crate) fn take(maps: &mut ConfigMaps, map: Map, found: Found, system: &str) {
     let labelled = found
         .labels
         .get(LABEL.0)

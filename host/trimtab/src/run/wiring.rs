@@ -18,12 +18,12 @@ use super::config::{Address, Config, Seconds};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Clients of the API server.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     /// Waits as long as a watch lasts.
-    pub(super) watching: kube::Client,
-    pub(super) asking: kube::Client,
+    pub(crate) watching: kube::Client,
+    pub(crate) asking: kube::Client,
     /// Of the kubeconfig, or the pod's own.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl Clients {
@@ -31,7 +31,7 @@ impl Clients {
     ///
     /// # Errors
     /// There is no cluster to be found.
-    pub(super) async fn connect(live: &Live) -> Result<Self> {
+    pub(crate) async fn connect(live: &Live) -> Result<Self> {
         let mut config = kube::Config::infer()
             .await
             .context("no cluster: set KUBECONFIG, or run in a pod with a service account")?;

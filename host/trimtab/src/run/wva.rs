@@ -69,6 +69,13 @@ pub(crate) enum Map {
 }
 
 impl Map {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Process,
+        Self::Saturation,
+        Self::ScaleToZero,
+        Self::Queueing,
+    ];
+
     /// Its name in Kubernetes.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -261,6 +261,10 @@ impl Layers {
         Ok(())
     }
 
+    pub(super) fn into_document(self) -> Value {
+        self.document
+    }
+
     pub(super) fn config(&self) -> Result<Config, Problem> {
         yaml::whole(&self.document)
     }

@@ -53,20 +53,32 @@ impl Verdict {
     }
 }
 
+impl Line {
+    /// Where the key stands.
+    pub(crate) fn place(&self) -> String {
+        let mut place = self.map.name().to_owned();
+        if let Some(namespace) = &self.namespace {
+            place += &format!(" in namespace {namespace}");
+        }
+        place += &format!(", {}", excerpt(&self.entry));
+        if let Some(key) = &self.key {
+            place += &format!(", {}", excerpt(key));
+        }
+        place
+    }
+
+    /// What became of it.
+    pub(crate) fn outcome(&self) -> String {
+        match &self.verdict {
+            Verdict::Honoured(as_what) => format!("honoured as {as_what}"),
+            Verdict::Ignored(why) => format!("ignored: {why}"),
+            Verdict::Invalid(problem) => format!("invalid: {problem}"),
+        }
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.map.name())?;
-        if let Some(namespace) = &self.namespace {
-            write!(f, " in namespace {namespace}")?;
-        }
-        write!(f, ", {}", excerpt(&self.entry))?;
-        if let Some(key) = &self.key {
-            write!(f, ", {}", excerpt(key))?;
-        }
-        match &self.verdict {
-            Verdict::Honoured(as_what) => write!(f, ": honoured as {as_what}"),
-            Verdict::Ignored(why) => write!(f, ": ignored: {why}"),
-            Verdict::Invalid(problem) => write!(f, ": invalid: {problem}"),
-        }
+        write!(f, "{}: {}", self.place(), self.outcome())
     }
 }

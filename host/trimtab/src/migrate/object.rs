@@ -1,0 +1,97 @@
+//! Objects as they are read: any kind, with what is needed of it found by its path.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value, json};
+
+/// Fields of `metadata` that the API server sets.
+const OF_THE_SERVER: [&str; 8] = [
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+    "ownerReferences",
+    "finalizers",
+];
+
+/// Annotations by which others keep what they did: of an object that changed they say nothing.
+const OF_OTHERS: [&str; 4] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "autoscaling.alpha.kubernetes.io/conditions",
+    "autoscaling.alpha.kubernetes.io/current-metrics",
+    "autoscaling.alpha.kubernetes.io/metrics",
+];
+
+/// The text at a JSON pointer.
+pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer)?.as_str()
+}
+
+pub(super) fn kind(object: &Value) -> &str {
+    text(object, "/kind").unwrap_or_default()
+}
+
+/// Of its API version; empty for the core group.
+pub(super) fn group(object: &Value) -> &str {
+    let version = text(object, "/apiVersion").unwrap_or_default();
+    version.split_once('/').map_or("", |(group, _)| group)
+}
+
+pub(super) fn name(object: &Value) -> &str {
+    text(object, "/metadata/name").unwrap_or_default()
+}
+
+/// As kubectl takes it where nothing is said.
+pub(super) fn namespace(object: &Value) -> &str {
+    text(object, "/metadata/namespace").unwrap_or("default")
+}
+
+pub(super) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.pointer("/metadata/annotations")?.get(key)?.as_str()
+}
+
+/// `Kind namespace/name`.
+pub(super) fn title(object: &Value) -> String {
+    format!("{} {}/{}", kind(object), namespace(object), name(object))
+}
+
+pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
+    let found = object.pointer(pointer).and_then(Value::as_array);
+    found.map_or(&[], Vec::as_slice)
+}
+
+/// By namespace, kind and name.
+pub(super) fn order(a: &Value, b: &Value) -> Ordering {
+    let of = |object: &Value| [namespace(object), kind(object), name(object)].map(str::to_owned);
+    of(a).cmp(&of(b))
+}
+
+/// The object as somebody would write it, with another spec.
+pub(super) fn rewritten(object: &Value, api_version: &str, spec: Map<String, Value>) -> Value {
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let mut metadata = metadata.cloned().unwrap_or_default();
+    metadata.retain(|key, _| !OF_THE_SERVER.contains(&key.as_str()));
+    metadata.insert("namespace".to_owned(), namespace(object).into());
+    if let Some(annotations) = metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.retain(|key, _| !OF_OTHERS.contains(&key.as_str()));
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    json!({
+        "apiVersion": api_version,
+        "kind": kind(object),
+        "metadata": metadata,
+        "spec": spec,
+    })
+}
+
+pub(super) fn spec(object: &Value) -> Map<String, Value> {
+    let spec = object.get("spec").and_then(Value::as_object);
+    spec.cloned().unwrap_or_default()
+}
