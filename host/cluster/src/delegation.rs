@@ -26,7 +26,8 @@ pub const API_SERVICE_RIGHTS: &str = "`get` and `patch` of apiservices";
 pub const SECRET_RIGHTS: &str = "`get`, `create` and `update` of secrets";
 
 const GROUP: &str = "external.metrics.k8s.io";
-const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
+/// The APIService of external metrics.
+pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
 const FRONT_PROXY: &str = "extension-apiserver-authentication";
 
 /// Whose token this is; `None` where it is nobody's.

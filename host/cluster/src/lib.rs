@@ -17,6 +17,7 @@ mod objects;
 pub mod own_pod;
 pub mod refusal;
 pub mod requests;
+pub mod rights;
 pub mod scale;
 pub mod status;
 pub mod tolerance;
