@@ -246,9 +246,6 @@ async fn serve(
         let Some(listener) = wiring::bind(address, key).await? else {
             continue;
         };
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, key, "listening");
-        }
         let stop = shutdown::told(stopping.clone());
         servers.push(tokio::spawn(async move {
             if let Err(error) = http::serve(listener, routes, stop).await {

@@ -57,7 +57,6 @@ impl Serving {
         let listen = &config.listen;
         let key = "listen.externalScaler";
         if let Some(listener) = wiring::bind(listen.external_scaler, key).await? {
-            told(&listener, key);
             let tls = scaler_tls(&config.external_scaler)?;
             let scaler = Scaler {
                 routes: scaler::routes(Arc::clone(&self.desired), Arc::clone(&self.registrations)),
@@ -71,7 +70,6 @@ impl Serving {
         }
         let key = "listen.externalMetrics";
         if let Some(listener) = wiring::bind(listen.external_metrics, key).await? {
-            told(&listener, key);
             let metrics = ExternalMetrics::new(&self, config)?;
             servers.push(tokio::spawn(metrics.serve(listener)));
         }
@@ -81,12 +79,6 @@ impl Serving {
             servers.push(tokio::spawn(label.keep()));
         }
         Ok(servers)
-    }
-}
-
-fn told(listener: &TcpListener, key: &str) {
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, key, "listening");
     }
 }
 

@@ -162,7 +162,12 @@ pub(super) async fn bind(address: Address, key: &str) -> Result<Option<TcpListen
     let mut refused = None;
     for candidate in address.candidates() {
         match TcpListener::bind(candidate).await {
-            Ok(listener) => return Ok(Some(listener)),
+            Ok(listener) => {
+                if let Ok(address) = listener.local_addr() {
+                    tracing::info!(%address, key, "listening");
+                }
+                return Ok(Some(listener));
+            }
             Err(error) => refused = Some(error),
         }
     }

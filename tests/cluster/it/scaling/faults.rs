@@ -3,12 +3,11 @@
 use anyhow::ensure;
 use trimtab_cluster_tests::emulator::Answer;
 use trimtab_cluster_tests::process::Signal;
-use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::{ControlPlane, Namespace, Operator, Options, in_namespace};
 
-use super::hpa::{scale_by_hpa, serve, wait_for_reason};
+use super::hpa::{Served, scale_by_hpa, wait_for_reason};
 use super::{DEPLOYMENT, Floor, wait_for_count};
-use crate::decisions::{self, HEAVY, claim, install_own};
+use crate::decisions::{self, HEAVY, install_own};
 use crate::scenario::Chat;
 
 const MEASURED: (&str, &str) = ("MetricsAvailable", "MetricsFound");
@@ -18,20 +17,18 @@ async fn no_fault_takes_a_replica_away() -> anyhow::Result<()> {
     let plane = ControlPlane::start(Options::default()).await?;
     install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
-        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let scratch = Scratch::new("configuration")?;
-        let (operator, _api) = serve(&plane, namespace, &chat, &scratch).await?;
+        let served = Served::start(&plane, namespace).await?;
+        let (chat, operator) = (&served.chat, &served.operator);
         scale_by_hpa(namespace, 6).await?;
         chat.emulator.set_rate(0, HEAVY);
         let target = (DEPLOYMENT, "chat-h100");
         let grown = wait_for_count(namespace, target, "grows", |count| count > 2).await?;
         let floor = Floor::follow(namespace, DEPLOYMENT, "chat-h100").await?;
 
-        prometheus_goes_and_hangs(namespace, &chat).await?;
-        a_server_talks_nonsense(namespace, &chat).await?;
+        prometheus_goes_and_hangs(namespace, chat).await?;
+        a_server_talks_nonsense(namespace, chat).await?;
         the_api_server_goes(&plane, namespace).await?;
-        we_hang(namespace, &operator).await?;
+        we_hang(namespace, operator).await?;
         floor.never_fell()?;
         let count = super::set(namespace, DEPLOYMENT, "chat-h100").await?;
         ensure!(count >= grown, "it had {grown}, and has {count}");

@@ -44,21 +44,34 @@ pub(super) async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Res
     namespace.apply_json(object).await.map(drop)
 }
 
-/// An operator whose external metrics the API server reads.
-pub(super) async fn serve(
-    plane: &ControlPlane,
-    namespace: &Namespace,
-    chat: &Chat,
-    scratch: &Scratch,
-) -> anyhow::Result<(Operator, ApiService)> {
-    let port = free_port()?;
-    let listen = format!("--set=listen.externalMetrics=127.0.0.1:{port}");
-    let quick = quick(scratch)?;
-    let flags = ["--listen-metrics=0", listen.as_str(), quick.as_str()];
-    let operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
-    let api = ApiService::route(plane, namespace.name(), SERVICE, port, None).await?;
-    api.wait_for(true).await?;
-    Ok((operator, api))
+/// A claimed pool, and an operator whose external metrics the API server reads.
+pub(super) struct Served {
+    pub(super) chat: Chat,
+    pub(super) operator: Operator,
+    api: ApiService,
+    /// Its configuration, as long as it runs.
+    _scratch: Scratch,
+}
+
+impl Served {
+    pub(super) async fn start(plane: &ControlPlane, namespace: &Namespace) -> anyhow::Result<Self> {
+        let chat = Chat::start(plane, namespace, 1, 10.0).await?;
+        claim(namespace).await?;
+        let scratch = Scratch::new("configuration")?;
+        let port = free_port()?;
+        let listen = format!("--set=listen.externalMetrics=127.0.0.1:{port}");
+        let quick = quick(&scratch)?;
+        let flags = ["--listen-metrics=0", listen.as_str(), quick.as_str()];
+        let operator = operate_with(plane, namespace, &chat, &flags, &[]).await?;
+        let api = ApiService::route(plane, namespace.name(), SERVICE, port, None).await?;
+        api.wait_for(true).await?;
+        Ok(Self {
+            chat,
+            operator,
+            api,
+            _scratch: scratch,
+        })
+    }
 }
 
 /// What an HPA says of itself: the reason of its condition `ScalingActive`.
@@ -91,10 +104,8 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
     let plane = ControlPlane::start(Options::default()).await?;
     install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
-        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let scratch = Scratch::new("configuration")?;
-        let (operator, api) = serve(&plane, namespace, &chat, &scratch).await?;
+        let served = Served::start(&plane, namespace).await?;
+        let (chat, operator) = (&served.chat, &served.operator);
         scale_by_hpa(namespace, 6).await?;
         wait_for_reason(namespace, "ValidMetricFound").await?;
 
@@ -114,8 +125,8 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
         .await?;
         eprintln!("HPA: {:?} until they were ready", began.elapsed());
 
-        the_certificate_is_made_anew(namespace, &operator).await?;
-        nothing_falls_while_nobody_answers(namespace, &operator).await?;
+        the_certificate_is_made_anew(namespace, operator).await?;
+        nothing_falls_while_nobody_answers(namespace, operator).await?;
 
         let fell = Instant::now();
         chat.emulator.set_rate(0, LIGHT);
@@ -124,7 +135,7 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
             "HPA: {:?} from less load until one replica was asked for",
             fell.elapsed()
         );
-        another_takes_the_api(&plane, namespace, &operator, &api).await
+        another_takes_the_api(&plane, namespace, operator, &served.api).await
     })
     .await
 }
@@ -189,10 +200,7 @@ async fn who_may_not_read_is_refused_and_who_asks_for_nothing_is_told_what_there
     let plane = ControlPlane::start(Options::default()).await?;
     install_own(&plane).await?;
     in_namespace(&plane, async |namespace| {
-        let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
-        claim(namespace).await?;
-        let scratch = Scratch::new("configuration")?;
-        let (_operator, _api) = serve(&plane, namespace, &chat, &scratch).await?;
+        let _served = Served::start(&plane, namespace).await?;
         let group = "/apis/external.metrics.k8s.io/v1beta1";
         let values = format!(
             "{group}/namespaces/{}/wva_desired_replicas",
