@@ -13,6 +13,9 @@ use trimtab_core::decision::VariantDecision;
 
 use crate::metrics::Published;
 
+/// What all who scale know it by.
+pub const METRIC: &str = "wva_desired_replicas";
+
 /// What is asked for now. Instants are in milliseconds of a clock that nobody sets.
 pub struct Desired {
     known: Mutex<Known>,

@@ -20,8 +20,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 pub use self::access::{Access, Asked, FrontProxy, Reviewer, User};
-use self::documents::{FAILURE, METRIC};
-use crate::desired::{Count, Desired, Word};
+use crate::desired::{Count, Desired, METRIC, Word};
 use crate::tls::Peer;
 
 /// What requests are answered from.
@@ -194,5 +193,5 @@ fn value(word: &Word, metric_labels: BTreeMap<&'static str, String>, desired: u3
 
 /// An error as the API server tells it.
 fn failure(status: StatusCode, message: &str) -> Response {
-    (status, Json(documents::status(FAILURE, status, message))).into_response()
+    (status, Json(documents::failure(status, message))).into_response()
 }

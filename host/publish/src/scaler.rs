@@ -31,10 +31,8 @@ use self::protocol::{
     MetricValue, ScaledObjectRef,
 };
 pub use self::registrations::{Asking, Registered, Registrations};
-use crate::desired::{Count, Desired};
+use crate::desired::{Count, Desired, METRIC};
 
-/// Name of the one metric. KEDA puts `s<index of the trigger>-` before it.
-pub const METRIC: &str = "wva_desired_replicas";
 /// Key of a trigger's metadata: which variant is meant. Without it: the one whose target the
 /// ScaledObject scales.
 const VARIANT: &str = "variantName";

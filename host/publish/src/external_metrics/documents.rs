@@ -5,9 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The one metric.
-pub(super) const METRIC: &str = "wva_desired_replicas";
-pub(super) const FAILURE: &str = "Failure";
+use crate::desired::METRIC;
 
 const GROUP: &str = "external.metrics.k8s.io";
 const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
@@ -66,8 +64,8 @@ pub(super) fn list(items: impl Serialize) -> impl Serialize {
     }
 }
 
-/// Kubernetes' word on how a request ended.
-pub(super) fn status(ended: &str, code: StatusCode, message: &str) -> Value {
+/// Kubernetes' word on why a request failed.
+pub(super) fn failure(code: StatusCode, message: &str) -> Value {
     let reason = match code {
         StatusCode::BAD_REQUEST => "BadRequest",
         StatusCode::UNAUTHORIZED => "Unauthorized",
@@ -81,7 +79,7 @@ pub(super) fn status(ended: &str, code: StatusCode, message: &str) -> Value {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
-        "status": ended,
+        "status": "Failure",
         "message": message,
         "reason": reason,
         "code": code.as_u16(),

@@ -10,7 +10,7 @@ use trimtab_contract::Accelerator;
 use trimtab_core::decision::{PoolDecision, VariantDecision};
 use trimtab_core::fleet::MetricsState;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, METRIC};
 
 use super::families::Families;
 use super::published::{PoolMetrics, Published};
@@ -178,7 +178,7 @@ impl Collector for Replicas {
         let shown = || replicas.iter().map(|(of, count)| (of, *count));
         let mut families = Families(encoder);
         families.gauge(
-            "wva_desired_replicas",
+            METRIC,
             "Replicas that a variant should have",
             shown().filter_map(|(of, count)| Some((of, f64::from(count.desired?)))),
         )?;
