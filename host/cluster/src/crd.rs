@@ -120,3 +120,64 @@ const fn one() -> i32 {
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     vec![VariantAutoscaling::crd()]
 }
+
+/// Whose VariantAutoscaling a cluster has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    Ours,
+    /// Its last schema, which has bounds.
+    OfWva,
+    /// One that came before.
+    Older,
+}
+
+/// `None` where there is none.
+///
+/// # Errors
+/// The API server does not say.
+pub async fn installed(client: &kube::Client) -> Result<Option<Installed>, kube::Error> {
+    let all: kube::Api<CustomResourceDefinition> = kube::Api::all(client.clone());
+    let found = all.get_opt(VariantAutoscaling::crd_name()).await?;
+    Ok(found.map(|found| Installed::of(&found)))
+}
+
+impl Installed {
+    fn of(found: &CustomResourceDefinition) -> Self {
+        let mut versions = found.spec.versions.iter();
+        let version = versions.find(|of| of.name == "v1alpha1");
+        let schema = version.and_then(|of| of.schema.as_ref()?.open_api_v3_schema.as_ref());
+        let has = |part: &str, field: &str| {
+            let parts = schema.and_then(|schema| schema.properties.as_ref());
+            let part = parts.and_then(|parts| parts.get(part)?.properties.as_ref());
+            part.is_some_and(|fields| fields.contains_key(field))
+        };
+        if has("status", "currentReplicas") {
+            Self::Ours
+        } else if has("spec", "maxReplicas") {
+            Self::OfWva
+        } else {
+            Self::Older
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_definition_is_told_from_others() {
+        let ours = VariantAutoscaling::crd();
+        assert_eq!(Installed::of(&ours), Installed::Ours);
+        let mut theirs = serde_json::to_value(&ours).unwrap();
+        let schema = theirs.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties");
+        let schema = schema.unwrap().as_object_mut().unwrap();
+        schema.remove("status");
+        let of = |value: &serde_json::Value| {
+            Installed::of(&serde_json::from_value(value.clone()).unwrap())
+        };
+        assert_eq!(of(&theirs), Installed::OfWva);
+        theirs["spec"]["versions"][0]["schema"] = serde_json::json!({});
+        assert_eq!(of(&theirs), Installed::Older);
+    }
+}

@@ -28,7 +28,7 @@ pub const SECRET_RIGHTS: &str = "`get`, `create` and `update` of secrets";
 const GROUP: &str = "external.metrics.k8s.io";
 /// The APIService of external metrics.
 pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
-const FRONT_PROXY: &str = "extension-apiserver-authentication";
+pub(crate) const FRONT_PROXY: &str = "extension-apiserver-authentication";
 
 /// Whose token this is; `None` where it is nobody's.
 ///
@@ -165,6 +165,48 @@ pub async fn owner(client: &Client, service: (&str, &str)) -> Result<Owner, Erro
         Some(found) => Owner::of(found, service),
         None => Owner::Nobody,
     })
+}
+
+/// Why the API server does not reach whoever serves external metrics, as the APIService says; `None`
+/// where it does, or where there is no such APIService.
+///
+/// # Errors
+/// The API server does not say.
+pub async fn unavailable(client: &Client) -> Result<Option<String>, Error> {
+    let services: Api<APIService> = Api::all(client.clone());
+    let found = services.get_opt(API_SERVICE).await?;
+    let status = found.and_then(|found| found.status).unwrap_or_default();
+    let mut conditions = status.conditions.into_iter().flatten();
+    let available = conditions.find(|of| of.type_ == "Available" && of.status != "True");
+    Ok(available.map(|of| {
+        let (reason, message) = (of.reason, of.message);
+        format!(
+            "{}: {}",
+            reason.unwrap_or_default(),
+            message.unwrap_or_default()
+        )
+    }))
+}
+
+/// What an HPA is told of a variant, through the API server; `None` where the answer has no value.
+///
+/// # Errors
+/// It is told nothing.
+pub async fn told(
+    client: &Client,
+    namespace: &str,
+    metric: &str,
+    variant: &str,
+) -> Result<Option<String>, Error> {
+    let path = format!(
+        "/apis/{GROUP}/v1beta1/namespaces/{namespace}/{metric}?labelSelector=variant_name%3D{variant}"
+    );
+    let request = http::Request::get(path).body(Vec::new());
+    let answer: serde_json::Value = client.request(request.map_err(Error::HttpError)?).await?;
+    let value = answer
+        .pointer("/items/0/value")
+        .and_then(|value| value.as_str());
+    Ok(value.map(str::to_owned))
 }
 
 impl Owner {

@@ -67,6 +67,33 @@ enum Act {
     Wait,
 }
 
+/// What a Lease says, for those who look on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub holder: Option<String>,
+    pub renewed_ms: Option<u64>,
+    pub duration_ms: u64,
+}
+
+/// `None` where there is no such Lease.
+///
+/// # Errors
+/// The API server does not say.
+pub async fn held(client: &Client, namespace: &str, name: &str) -> Result<Option<Held>, Error> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let lease = leases.get_opt(name).await?;
+    Ok(lease.map(|lease| {
+        let spec = lease.spec.unwrap_or_default();
+        let renewed = spec.renew_time.map(|MicroTime(at)| at.as_millisecond());
+        let seconds = spec.lease_duration_seconds.unwrap_or_default();
+        Held {
+            holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
+            renewed_ms: renewed.and_then(|at| u64::try_from(at).ok()),
+            duration_ms: u64::try_from(seconds).unwrap_or(0) * 1000,
+        }
+    }))
+}
+
 impl Elector {
     #[must_use]
     pub fn new(client: Client, config: LeaseConfig) -> Self {

@@ -20,6 +20,17 @@ pub struct OwnPod {
     lease: String,
 }
 
+/// Pods that are labelled as the leader of a Lease.
+///
+/// # Errors
+/// The API server does not say.
+pub async fn labelled(client: &Client, namespace: &str, lease: &str) -> Result<Vec<String>, Error> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let of_lease = ListParams::default().labels(&format!("{LEADER}={lease}"));
+    let pods = pods.list_metadata(&of_lease).await?;
+    Ok(pods.iter().map(|pod| pod.name_any()).collect())
+}
+
 impl OwnPod {
     #[must_use]
     pub fn new(client: Client, namespace: String, name: String, lease: String) -> Self {

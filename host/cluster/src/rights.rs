@@ -1,8 +1,13 @@
 //! What the operator must be allowed: the one list that its documentation, the chart and whoever
 //! checks a cluster go by.
 
+mod review;
 #[cfg(test)]
 mod tests;
+
+pub use self::review::{Who, allowed};
+
+use crate::delegation;
 
 /// Verbs on a kind, and what becomes possible with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub enum Scope {
     Watched,
     /// In the namespace of the Lease and of what is remembered.
     Own,
+    /// In kube-system.
+    KubeSystem,
 }
 
 /// What of the operator goes without it.
@@ -284,12 +291,24 @@ pub const RIGHTS: &[Right] = &[
     ),
 ];
 
+/// What the role extension-apiserver-authentication-reader grants in kube-system, which external
+/// metrics need besides.
+pub const FRONT_PROXY: Right = Right {
+    group: "",
+    resource: "configmaps",
+    verbs: &["get"],
+    scope: Scope::KubeSystem,
+    need: Need::ExternalMetrics,
+    purpose: "how the API server passes on who asks",
+};
+
 impl Right {
     /// The name of the object that it may be limited to.
     #[must_use]
     pub fn object(&self) -> Option<&'static str> {
         match self.resource {
-            "apiservices" => Some(crate::delegation::API_SERVICE),
+            "apiservices" => Some(delegation::API_SERVICE),
+            "configmaps" if self.scope == Scope::KubeSystem => Some(delegation::FRONT_PROXY),
             _ => None,
         }
     }

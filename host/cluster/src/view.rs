@@ -15,6 +15,8 @@ use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Recorded;
 use trimtab_core::snapshot::PoolRules;
 
+pub use self::scalers::METRIC;
+
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
 use self::rivals::Rivals;
@@ -92,6 +94,8 @@ pub struct ScalerView {
     pub complaint: Option<String>,
     /// What it scales by and KEDA does not know of.
     pub deaf_to: Option<String>,
+    /// Whether KEDA reads a series of ours that is missing as 0.
+    pub missing_is_zero: bool,
 }
 
 /// A claim that cannot be served.

@@ -10,7 +10,7 @@ use crate::objects::Labels;
 use crate::objects::autoscaler::Trigger;
 
 /// What HPAs and KEDA read of us.
-pub(crate) const METRIC: &str = "wva_desired_replicas";
+pub const METRIC: &str = "wva_desired_replicas";
 
 /// Of the HPA controller, where neither it nor the HPA is told another.
 const DEFAULT_TOLERANCE: f64 = 0.1;
@@ -68,6 +68,7 @@ pub(super) fn views(of_target: &[(&Claimant, &Scaler)], variant: &str) -> Vec<Sc
             sets_tolerance: up.is_some() && down.is_some(),
             complaint: complaint(scaler).or_else(|| complaint(made?.1)),
             deaf_to: deaf_to(&scaler.reads),
+            missing_is_zero: missing_is_zero(&scaler.reads),
         }
     })
     .collect()
@@ -121,6 +122,19 @@ fn deaf_to(reads: &Reads) -> Option<String> {
         .filter(|(_, trigger)| is_ours(trigger));
     let mut names = external.map(|(at, _)| format!("s{at}-{METRIC}"));
     names.find(|name| !known.contains(name))
+}
+
+/// As a prometheus trigger does unless it is told not to.
+fn missing_is_zero(reads: &Reads) -> bool {
+    let Reads::Triggers { triggers, .. } = reads else {
+        return false;
+    };
+    triggers.iter().any(|trigger| {
+        let given = |key: &str| trigger.metadata.get(key).map(String::as_str);
+        trigger.kind == "prometheus"
+            && given("query").is_some_and(|query| query.contains(METRIC))
+            && given("ignoreNullValues") != Some("false")
+    })
 }
 
 /// Whether an external trigger is for us: others have other keys.
