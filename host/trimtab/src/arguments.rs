@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::doctor::DoctorArguments;
 use crate::migrate::MigrateArguments;
 use crate::reference::Reference;
 use crate::run::RunArguments;
@@ -21,6 +22,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    /// Look at a cluster, and say what keeps it from being scaled
+    ///
+    /// Asks with the kubeconfig of whoever runs it, and changes nothing. Give it the configuration of
+    /// the operator. Exits with 0 where nothing failed, else with 1.
+    Doctor(DoctorArguments),
     Migrate(MigrateArguments),
     Simulate(SimulateArguments),
     /// Print the definitions of custom resources, for `kubectl apply -f -`

@@ -4,6 +4,7 @@ mod arguments;
 mod binding;
 mod cache;
 mod crds;
+mod doctor;
 mod figures;
 #[cfg(test)]
 mod fixture;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Output> {
     match arguments.command {
         Command::Run(run) => run::run(&run, &arguments.cache),
+        Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Migrate(migrate) => migrate::run(&migrate),
         Command::Crds => crds::print(),
         Command::ConfigSchema => run::schema(),

@@ -37,6 +37,12 @@ impl Output {
         }
     }
 
+    /// The text says what is wrong.
+    pub(crate) fn failed(mut self) -> Self {
+        self.code = ExitCode::FAILURE;
+        self
+    }
+
     /// Prints the text. A reader that has seen enough and went away is no error.
     pub(crate) fn print(self) -> io::Result<ExitCode> {
         // Where standard error is closed there is nobody to tell.

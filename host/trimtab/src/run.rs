@@ -2,7 +2,7 @@
 
 mod actuating;
 mod arguments;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod config;
 mod cycle;
 pub(crate) mod inherited;
@@ -23,7 +23,8 @@ use std::env;
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::arguments::RunArguments;
-use self::config::{Config, Setting, Sources, unknown_variables};
+use self::config::{Config, PoolEntry, Setting, Sources, unknown_variables};
+use self::inherited::Sought;
 use crate::arguments::CacheArguments;
 use crate::cache;
 use crate::output::Output;
@@ -59,6 +60,25 @@ pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Ou
 pub(crate) fn schema() -> Result<Output> {
     let schema = serde_json::to_string_pretty(&Config::schema())?;
     Ok(Output::answer(schema + "\n"))
+}
+
+/// The configuration that an operator would have here, with what WVA's ConfigMaps say of pools.
+///
+/// # Errors
+/// The configuration cannot be.
+pub(crate) async fn configuration(
+    arguments: &RunArguments,
+    clients: &wiring::Clients,
+) -> Result<(Config, Vec<PoolEntry>)> {
+    let text = file(arguments)?;
+    let config = load(arguments, text.as_deref(), &[])?;
+    let sought = Sought::of(&config, &clients.namespace);
+    // Where they cannot be read there are none, as for the operator.
+    let Ok((said, _)) = inherited::read(&clients.asking, &sought).await else {
+        return Ok((config, Vec::new()));
+    };
+    let config = load(arguments, text.as_deref(), &said.settings)?;
+    Ok((config, said.pools))
 }
 
 /// What the configuration file says; `None` where none is named.

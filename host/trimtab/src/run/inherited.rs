@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use kube::Error;
 use trimtab_cluster::config_maps::{self, Found};
 
+use super::config::Config;
 use super::wva::{ConfigMaps, Map, NamespaceMaps, Translation, Verdict};
+use crate::binding::ANALYZER;
 
 /// WVA takes maps of other namespaces than its own only with this label.
 pub(crate) const LABEL: (&str, &str) = ("app.kubernetes.io/name", "workload-variant-autoscaler");
@@ -19,6 +21,17 @@ pub(super) struct Sought {
     pub(super) namespaces: BTreeSet<String>,
     /// Whether the analyzer is the built-in one.
     pub(super) built_in: bool,
+}
+
+impl Sought {
+    /// `namespace` is that of the kubeconfig, or the pod's own.
+    pub(super) fn of(config: &Config, namespace: &str) -> Self {
+        Self {
+            system: config.own_namespace(namespace),
+            namespaces: config.namespaces.iter().cloned().collect(),
+            built_in: config.policies.analyzer.policy == format!("builtin:{ANALYZER}"),
+        }
+    }
 }
 
 /// Reads them all. With what they say comes why some could not be read, where that is so.

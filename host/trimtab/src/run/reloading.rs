@@ -14,7 +14,6 @@ use super::logging::Log;
 use super::wiring::Clients;
 use super::wva::Translation;
 use super::{RunArguments, file, load};
-use crate::binding::ANALYZER;
 
 /// ConfigMaps are asked for at most so often; the file is read before each cycle.
 const CONFIG_MAPS: Duration = Duration::from_secs(60);
@@ -67,11 +66,7 @@ impl<'a> Reloading<'a> {
     pub(super) async fn first(&mut self) -> Result<Config> {
         let text = file(self.arguments)?;
         let config = load(self.arguments, text.as_deref(), &[])?;
-        self.sought = Sought {
-            system: config.own_namespace(&self.namespace),
-            namespaces: config.namespaces.into_iter().collect(),
-            built_in: config.policies.analyzer.policy == format!("builtin:{ANALYZER}"),
-        };
+        self.sought = Sought::of(&config, &self.namespace);
         self.read_config_maps().await;
         load(self.arguments, text.as_deref(), &self.translation.settings)
     }

@@ -68,7 +68,7 @@ const WINDOW_INTERVALS: f64 = 2.0;
 
 /// # Errors
 /// No Prometheus is named.
-pub(super) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
+pub(crate) fn prometheus(config: &Config) -> Result<PrometheusConfig> {
     let configured = &config.prometheus;
     let Some(url) = configured.url.clone() else {
         bail!(
@@ -131,7 +131,7 @@ pub(super) fn longest_word_ms(config: &Config) -> u64 {
 
 /// # Errors
 /// The node selector is none.
-pub(super) fn cluster(config: &Config) -> Result<ClusterConfig> {
+pub(crate) fn cluster(config: &Config) -> Result<ClusterConfig> {
     Ok(ClusterConfig {
         controller_instance: config.controller_instance.clone(),
         excluded_namespaces: config.excluded_namespaces.iter().cloned().collect(),
