@@ -4,6 +4,7 @@ mod conflict;
 mod control_plane;
 mod decisions;
 mod deploy;
+mod doctor;
 mod emulator;
 mod faults;
 mod fixtures;

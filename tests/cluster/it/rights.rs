@@ -35,7 +35,7 @@ const NOT_IN_NAMESPACES: [&str; 7] = [
     "customresourcedefinitions",
 ];
 
-fn documented() -> anyhow::Result<ClusterRole> {
+pub(crate) fn documented() -> anyhow::Result<ClusterRole> {
     let (_, rest) = DOCUMENTED.split_once("```yaml\n").context("no YAML")?;
     let (yaml, _) = rest.split_once("```").context("no end of the YAML")?;
     Ok(serde_saphyr::from_str(yaml)?)

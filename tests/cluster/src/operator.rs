@@ -132,6 +132,33 @@ pub async fn run_to_end<S: AsRef<OsStr>>(arguments: &[S]) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What a command of `trimtab` said.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a command of `trimtab` as the control plane's administrator until it ends.
+///
+/// # Errors
+/// Where it cannot be built or started.
+pub async fn ask<S: AsRef<OsStr>>(plane: &ControlPlane, arguments: &[S]) -> anyhow::Result<Said> {
+    let binary = tokio::task::spawn_blocking(binary).await??;
+    let mut command = Command::new(binary);
+    command
+        .args(arguments)
+        .env("KUBECONFIG", plane.kubeconfig())
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    Ok(Said {
+        success: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
 /// The binary, built once in this process; cargo knows whether there is anything to do. Blocks.
 pub fn binary() -> anyhow::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
