@@ -136,7 +136,7 @@ fn known(facts: &Facts) -> Vec<Check> {
     let what = "the cluster";
     if facts.missing.is_empty() {
         let variants: usize = facts.pools.iter().map(|pool| pool.variants.len()).sum();
-        let found = format!("{} pools with {variants} variants", facts.pools.len());
+        let found = format!("pools: {}, variants: {variants}", facts.pools.len());
         let check = Check::ok(Area::Cluster, what, found);
         let nothing = facts.pools.is_empty() && facts.refused.is_empty();
         return vec![if nothing {

@@ -86,3 +86,24 @@ fn a_scaled_object_that_somebody_paused_says_so() {
     assert!(paused("autoscaling.keda.sh/paused", "true"));
     assert!(!paused("autoscaling.keda.sh/paused", "false"));
 }
+
+#[test]
+fn a_prometheus_trigger_takes_a_missing_series_for_zero_unless_it_is_told_not_to() {
+    let reads_zero = |ignore: Option<&str>, query: &str| {
+        let mut metadata = json!({"query": query, "threshold": "1"});
+        if let Some(ignore) = ignore {
+            metadata["ignoreNullValues"] = json!(ignore);
+        }
+        let mut objects = deployed("a/d", 1);
+        objects.push(variant("a/v", "d"));
+        let triggers = json!([{"type": "prometheus", "metadata": metadata}]);
+        objects.push(unsaid("a/s", "d").with("/spec/triggers", triggers));
+        let seen = view(&mut index_of(&objects));
+        seen.pools[0].variants[0].scalers[0].missing_is_zero
+    };
+    let ours = "wva_desired_replicas{variant_name=\"v\"}";
+    assert!(reads_zero(None, ours));
+    assert!(reads_zero(Some("true"), ours));
+    assert!(!reads_zero(Some("false"), ours));
+    assert!(!reads_zero(None, "sum(up)"));
+}
