@@ -71,6 +71,21 @@ fn scaled(metrics: &Value) -> Value {
     object
 }
 
+/// The doctor is told by the API server what HPAs are told.
+pub(crate) async fn hears_what_hpas_are_told(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    chat: &Chat,
+) -> anyhow::Result<()> {
+    let seen = Diagnosis::of(plane, namespace, chat, &[]).await?;
+    seen.says(
+        "ok",
+        &["external metrics", "trimtab-external-metrics serves them"],
+    )?;
+    seen.says("ok", &["answer for pool", "wva_desired_replicas is "])?;
+    seen.says("ok", &["scaled by HorizontalPodAutoscaler"])
+}
+
 #[tokio::test]
 async fn the_doctor_says_what_keeps_a_cluster_from_being_scaled() -> anyhow::Result<()> {
     with_chat(async |plane, namespace, chat| {

@@ -21,6 +21,7 @@ use super::{DEPLOYMENT, Floor, quick, set, wait_for_count};
 use crate::decisions::{
     self, DEADLINE, HEAVY, VARIANT, claim, install_own, operate_alone, operate_with,
 };
+use crate::doctor::hears_what_hpas_are_told;
 use crate::scenario::{Chat, H100};
 
 /// Our Service; the API server finds us by it.
@@ -108,6 +109,7 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
         let (chat, operator) = (&served.chat, &served.operator);
         scale_by_hpa(namespace, 6).await?;
         wait_for_reason(namespace, "ValidMetricFound").await?;
+        hears_what_hpas_are_told(&plane, namespace, &chat).await?;
 
         let began = Instant::now();
         chat.emulator.set_rate(0, HEAVY);
