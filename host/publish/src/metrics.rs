@@ -80,7 +80,8 @@ impl Registry {
         }
     }
 
-    /// Shows what a cycle saw and decided.
+    /// Shows what a cycle saw and decided, but for the conditions: these are complete when it has
+    /// acted, and until then those of the last one stand.
     pub fn update(&self, published: &Published) {
         for decision in &published.decisions {
             self.count_policies(decision, &published.policies);

@@ -47,7 +47,6 @@ impl Current {
         self.pools = published.decisions.len();
         self.inventory.clone_from(&published.inventory);
         self.replace_pools(&published.pools);
-        self.replace_conditions(&published.decisions);
         self.replace_freshness(&published.decisions, &published.pools);
         self.replace_decided(published);
     }

@@ -111,6 +111,7 @@ impl Cycle {
     pub(super) async fn follow(&mut self) {
         let mut seen = self.observe().await;
         self.show(&mut seen, Vec::new());
+        self.registry.conditions(&[]);
         let [observed, measured] = seen.seconds;
         let stages = [
             took(Stage::Observe, observed),

@@ -109,7 +109,7 @@ async fn an_hpa_follows_the_load_up_and_down_and_holds_while_it_is_told_nothing(
         let (chat, operator) = (&served.chat, &served.operator);
         scale_by_hpa(namespace, 6).await?;
         wait_for_reason(namespace, "ValidMetricFound").await?;
-        hears_what_hpas_are_told(&plane, namespace, &chat).await?;
+        hears_what_hpas_are_told(&plane, namespace, chat).await?;
 
         let began = Instant::now();
         chat.emulator.set_rate(0, HEAVY);

@@ -65,7 +65,7 @@ fn every_family_has_help_and_stands_there_once() {
 }
 
 #[test]
-fn a_condition_that_is_gone_is_zero_until_its_pool_is_gone() {
+fn a_condition_stands_until_the_next_cycle_has_acted_and_is_zero_until_its_pool_is_gone() {
     let registry = registry();
     let mut short = pool("p", vec![variant("a", 1, 1, 1)]);
     short.conditions = vec![Condition {
@@ -73,11 +73,14 @@ fn a_condition_that_is_gone_is_zero_until_its_pool_is_gone() {
         message: "two are missing".to_owned(),
     }];
     let line = r#"trimtab_pool_condition{namespace="prod",pool="p",reason="GpusShort"}"#;
-    registry.update(&cycle(vec![short]));
+    registry.conditions(&[short]);
     assert_eq!(value(&registry, line), Some(1.0));
-    registry.update(&cycle(vec![pool("p", Vec::new())]));
+    let well = pool("p", Vec::new());
+    registry.update(&cycle(vec![well.clone()]));
+    assert_eq!(value(&registry, line), Some(1.0), "not yet acted");
+    registry.conditions(&[well]);
     assert_eq!(value(&registry, line), Some(0.0));
-    registry.update(&cycle(vec![pool("q", Vec::new())]));
+    registry.conditions(&[pool("q", Vec::new())]);
     assert_eq!(value(&registry, line), None);
 }
 

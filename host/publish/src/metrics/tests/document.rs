@@ -71,7 +71,7 @@ fn everything() -> Registry {
     live.policy_call(PolicyRole::Analyzer, ("mine", &digest), 1, 0.1);
     live.api_request("get", "leases", Some(200), 0.1);
     let registry = Registry::new(&BUILD, &live, leading(), Some("blue"));
-    registry.update(&Published {
+    let told = Published {
         pools: vec![PoolMetrics {
             namespace: "prod".to_owned(),
             pool: "p".to_owned(),
@@ -90,7 +90,9 @@ fn everything() -> Registry {
             error: Some("timeout"),
         }],
         ..cycle(vec![busy(digest)])
-    });
+    };
+    registry.update(&told);
+    registry.conditions(&told.decisions);
     registry.external_metrics(Some("prod/trimtab-external-metrics"), true);
     registry.error("status", "write");
     let decide = StageSeconds {

@@ -109,6 +109,12 @@ fn trouble(scaler: &ScalerView) -> Vec<Check> {
              or restart KEDA's operator",
         ));
     }
+    if scaler.paused {
+        let paused = "somebody paused it: nothing that we ask for comes to be";
+        checks.push(found(paused.to_owned()).warning(
+            "remove its annotations autoscaling.keda.sh/paused and paused-replicas, unless that is meant",
+        ));
+    }
     if scaler.missing_is_zero {
         let read = "its prometheus trigger reads a series that is missing as 0";
         checks

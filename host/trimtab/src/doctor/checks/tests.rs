@@ -25,6 +25,7 @@ fn hpa() -> ScalerView {
         complaint: None,
         deaf_to: None,
         missing_is_zero: false,
+        paused: false,
     }
 }
 
@@ -273,6 +274,8 @@ fn scalers_that_are_deaf_or_fail_or_read_nothing_as_zero_are_told() {
     let why = "FailedGetExternalMetric: no metrics returned";
     let fails = wrong(|facts| scaler(facts).complaint = Some(why.to_owned()));
     says(&fails, Level::Failed, why, "");
+    let paused = wrong(|facts| scaler(facts).paused = true);
+    says(&paused, Level::Warning, "paused it", "paused-replicas");
     let zero = wrong(|facts| scaler(facts).missing_is_zero = true);
     says(&zero, Level::Failed, "as 0", "ignoreNullValues");
 }
