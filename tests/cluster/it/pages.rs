@@ -12,7 +12,13 @@ use trimtab_cluster_tests::{ControlPlane, Prometheus, PrometheusOptions};
 use crate::decisions::DEADLINE;
 
 /// Commands that are not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 10] = [
+    (
+        "trimtab doctor",
+        "it fails where no operator runs: see `doctor`",
+    ),
+    ("trimtab migrate FILE", "the command's own tests run it"),
+    ("kubectl port-forward", "nothing runs in the pods"),
     ("trimtab simulate", "the command's own tests run it"),
     ("trimtab scenario", "the command's own tests run it"),
     ("trimtab policy", "the command's own tests run it"),
