@@ -1,11 +1,11 @@
 //! Faults of what the operator lives on: no count is lowered, and nothing is lost.
 
 mod api_server;
-mod gpus;
+pub(crate) mod gpus;
 mod leader;
 mod objects;
-mod prometheus;
-mod state;
+pub(crate) mod prometheus;
+pub(crate) mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -70,7 +70,11 @@ async fn wait_for_gpus(port: u16, gpus: f64) -> anyhow::Result<()> {
 
 /// Its kubelet is not heard of any more: says of it and its pods what the node controller says
 /// after a while.
-async fn lose(plane: &ControlPlane, namespace: &Namespace, node: &str) -> anyhow::Result<()> {
+pub(crate) async fn lose(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    node: &str,
+) -> anyhow::Result<()> {
     plane.signal("kwok", Signal::STOP).await?;
     let ready = |status: &str| {
         let condition = json!({"type": "Ready", "status": status, "reason": "NodeStatusUnknown"});

@@ -21,7 +21,7 @@ const FIVE_MINUTES: f64 = 15.0;
 const WINDOW: SignedDuration = SignedDuration::from_secs(30);
 const CONFIGURATION: &str = "policies: {analyzer: {settings: {scale-down-window-seconds: 30}}}";
 
-pub(super) fn ticks(metrics: &str) -> Option<f64> {
+pub(crate) fn ticks(metrics: &str) -> Option<f64> {
     metric(metrics, &["trimtab_ticks_total{", "done"])
 }
 

@@ -22,7 +22,7 @@ async fn kept(namespace: &Namespace) -> anyhow::Result<Vec<ConfigMap>> {
 }
 
 /// Changes them all as somebody else would.
-async fn change(namespace: &Namespace, change: &Value) -> anyhow::Result<usize> {
+pub(crate) async fn change(namespace: &Namespace, change: &Value) -> anyhow::Result<usize> {
     let states: Api<ConfigMap> = namespace.api();
     let kept = kept(namespace).await?;
     for state in &kept {

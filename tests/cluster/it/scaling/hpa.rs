@@ -25,7 +25,7 @@ use crate::doctor::hears_what_hpas_are_told;
 use crate::scenario::{Chat, H100};
 
 /// Our Service; the API server finds us by it.
-const SERVICE: &str = "trimtab-external-metrics";
+pub(super) const SERVICE: &str = "trimtab-external-metrics";
 
 /// Requests per second that one replica serves with ease.
 const LIGHT: f64 = 20.0;
@@ -49,26 +49,41 @@ pub(super) async fn scale_by_hpa(namespace: &Namespace, max: u32) -> anyhow::Res
 pub(super) struct Served {
     pub(super) chat: Chat,
     pub(super) operator: Operator,
-    api: ApiService,
+    /// Where its metrics are.
+    pub(super) metrics: u16,
+    pub(super) api: ApiService,
     /// Its configuration, as long as it runs.
     _scratch: Scratch,
 }
 
 impl Served {
     pub(super) async fn start(plane: &ControlPlane, namespace: &Namespace) -> anyhow::Result<Self> {
+        Self::start_with(plane, namespace, &[]).await
+    }
+
+    /// The same, with variables for the operator.
+    pub(super) async fn start_with(
+        plane: &ControlPlane,
+        namespace: &Namespace,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let chat = Chat::start(plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
         let scratch = Scratch::new("configuration")?;
-        let port = free_port()?;
-        let listen = format!("--set=listen.externalMetrics=127.0.0.1:{port}");
-        let quick = quick(&scratch)?;
-        let flags = ["--listen-metrics=0", listen.as_str(), quick.as_str()];
-        let operator = operate_with(plane, namespace, &chat, &flags, &[]).await?;
+        let (port, metrics) = (free_port()?, free_port()?);
+        let flags = [
+            format!("--set=listen.externalMetrics=127.0.0.1:{port}"),
+            format!("--listen-metrics=127.0.0.1:{metrics}"),
+            quick(&scratch)?,
+        ];
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let operator = operate_with(plane, namespace, &chat, &flags, environment).await?;
         let api = ApiService::route(plane, namespace.name(), SERVICE, port, None).await?;
         api.wait_for(true).await?;
         Ok(Self {
             chat,
             operator,
+            metrics,
             api,
             _scratch: scratch,
         })
