@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::{Mutex, OnceCell};
 
 use self::audit::{Audited, Event};
@@ -264,6 +266,17 @@ impl ControlPlane {
     /// What a server beside the control plane may show.
     pub(crate) fn server_certificate(&self) -> Pair {
         self.layout.pair("server")
+    }
+
+    /// Whether a server on loopback shows this certificate to the administrator.
+    ///
+    /// # Errors
+    /// Where it shows none that the authority signed.
+    pub async fn is_shown(&self, port: u16, pair: &Pair) -> anyhow::Result<bool> {
+        let url = format!("https://localhost:{port}/");
+        let shown = http::shown(&self.http_client()?, &url).await?;
+        let wanted = CertificateDer::from_pem_file(&pair.certificate)?;
+        Ok(shown == wanted.as_ref())
     }
 
     /// A client that trusts the control plane's authority, and shows its administrator.

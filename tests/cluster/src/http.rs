@@ -35,6 +35,7 @@ fn builder(authority_pem: &str) -> anyhow::Result<reqwest::ClientBuilder> {
     Ok(reqwest::Client::builder()
         .tls_certs_only([authority])
         .no_proxy()
+        .tls_info(true)
         .timeout(Duration::from_secs(10)))
 }
 
@@ -45,6 +46,14 @@ pub(crate) async fn get(client: &reqwest::Client, url: &str) -> anyhow::Result<S
     let body = answer.text().await.with_context(|| format!("GET {url}"))?;
     ensure!(status.is_success(), "GET {url}: {status}: {body}");
     Ok(body)
+}
+
+/// The certificate that a server shows (DER).
+pub(crate) async fn shown(client: &reqwest::Client, url: &str) -> anyhow::Result<Vec<u8>> {
+    let answer = client.get(url).send().await?;
+    let info = answer.extensions().get::<reqwest::tls::TlsInfo>();
+    let shown = info.and_then(reqwest::tls::TlsInfo::peer_certificate);
+    Ok(shown.with_context(|| format!("{url} shows none"))?.to_vec())
 }
 
 /// Makes ring the cryptography of this process: of the crates that share rustls none chooses.

@@ -126,16 +126,22 @@ impl Scaler {
     /// Shows what is in the files now, as long as it is served.
     async fn reread(&self, tls: &Tls) {
         let mut shown = None;
+        let mut told = None;
         loop {
-            let identity = scaler_identity(&self.given).ok().flatten();
-            if identity != shown
-                && let Some(identity) = &identity
-            {
-                match tls.replace(identity) {
-                    Ok(()) => shown = Some(identity.clone()),
-                    Err(error) => tracing::warn!(%error, "externalScaler.certFile"),
+            let replaced = scaler_identity(&self.given).and_then(|identity| {
+                if identity != shown
+                    && let Some(of) = &identity
+                {
+                    tls.replace(of).context("externalScaler.certFile")?;
+                    shown = identity;
                 }
+                Ok(())
+            });
+            let failed = replaced.err().map(|error| format!("{error:#}"));
+            if let Some(error) = failed.as_ref().filter(|_| failed != told) {
+                tracing::warn!(error, "the certificate of before is shown to KEDA");
             }
+            told = failed;
             tokio::time::sleep(LOOK).await;
         }
     }
