@@ -135,13 +135,56 @@ fn a_corrected_count_is_not_taken_for_a_recommendation() {
 #[test]
 fn the_window_is_waited_for_before_the_rate_counts() {
     let mut behavior = Behavior::default();
-    behavior.scale_down.policies = vec![ScalingPolicy {
-        kind: ScalingPolicyKind::Pods,
-        value: 1,
-        period_seconds: 60,
-    }];
+    behavior.scale_down.policies = vec![a_minute(ScalingPolicyKind::Pods, 1)];
     let decided = play(behavior, 10, 60, &[10, 2, 2, 2, 2, 2, 2, 2]);
     assert_eq!(decided, [10, 10, 10, 10, 10, 9, 8, 7]);
+}
+
+fn a_minute(kind: ScalingPolicyKind, value: u32) -> ScalingPolicy {
+    ScalingPolicy {
+        kind,
+        value,
+        period_seconds: 60,
+    }
+}
+
+#[test]
+fn half_the_way_up_is_no_way_down_and_half_the_way_down_arrives() {
+    let half = vec![a_minute(ScalingPolicyKind::Percent, 50)];
+    let mut behavior = Behavior::default();
+    behavior.scale_up.policies = half.clone();
+    behavior.scale_down.policies = half;
+    behavior.scale_down.stabilization_window_seconds = 0;
+    assert_eq!(play(behavior.clone(), 4, 60, &[5]), [5]);
+    let decided = play(behavior, 2, 60, &[1; 10]);
+    assert_eq!(decided, [1; 10]);
+}
+
+#[test]
+fn noise_in_how_two_roles_share_a_quota_moves_few_replicas_and_never_exceeds_it() {
+    let raw = [(5, 5), (6, 3), (5, 4), (7, 3), (6, 3), (7, 2), (6, 3)];
+    let mut memory = Memory::default();
+    let (mut prefill, mut decode) = (5, 5);
+    let mut decided = Vec::new();
+    for (step, (p, d)) in (0..).zip(raw) {
+        let mut variants = vec![variant("p", prefill), variant("d", decode)];
+        variants[0].role = Role::Prefill;
+        variants[1].role = Role::Decode;
+        let mut seen = snapshot(vec![pool("a", variants)]);
+        seen.now_ms += step * 15_000;
+        seen.inventory = Some(vec![gpus("H100", 10, 10 - prefill - decode)]);
+        let mut behavior = Behavior::default();
+        behavior.scale_down.stabilization_window_seconds = 60;
+        seen.pools[0].rules.behavior = Some(behavior);
+        let target = move |_: &_, variant| if variant == 0 { p } else { d };
+        let decisions = tick(&seen, &[policies(&content(), &plans(target))], &mut memory);
+        let of = |variant: usize| decisions[0].variants[variant].desired;
+        (prefill, decode) = (of(0), of(1));
+        decided.push((prefill, decode));
+    }
+    // A GPU that one gives back is the other's when it is free.
+    let calm = [(5, 5), (5, 5), (5, 5), (5, 5), (5, 4), (6, 4), (6, 3)];
+    assert_eq!(decided, calm);
 }
 
 #[test]

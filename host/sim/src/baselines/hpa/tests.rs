@@ -79,6 +79,14 @@ fn tolerances_are_inclusive_and_have_two_sides() {
 }
 
 #[test]
+fn a_metric_that_is_an_average_already_is_divided_again() {
+    let (of_each, replicas) = (15_000, 4);
+    let total = of_each * i64::from(replicas);
+    assert_eq!(average_value(replicas, total, 10_000, TENTH), 6);
+    assert_eq!(average_value(replicas, of_each, 10_000, TENTH), 2);
+}
+
+#[test]
 fn value_proposes_as_upstream() {
     let vectors = [
         (3, 1, 8600, 4400, TENTH, 2),
