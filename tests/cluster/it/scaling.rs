@@ -20,6 +20,8 @@ use trimtab_cluster_tests::{Emulator, Namespace};
 use crate::decisions::DEADLINE;
 
 const DEPLOYMENT: (&str, &str, &str) = ("apps", "v1", "Deployment");
+/// Requests per second, of which none comes while a test runs.
+const NONE: f64 = 1e-6;
 
 /// Replicas that a workload is to have.
 pub(crate) async fn set(

@@ -28,17 +28,22 @@ impl Chat {
         replicas: u32,
         speed: f64,
     ) -> anyhow::Result<Self> {
-        let name = namespace.name();
         GpuNode::new("h100", H100, 8).create(namespace).await?;
         let server = ModelServer::new("chat-h100", "Llama-3.1-8B").replicas(replicas);
         server.create_deployment(namespace).await?;
-        create_pool(
-            namespace,
-            PoolVersion::V1,
-            "chat",
-            &[(APP_LABEL, "chat-h100")],
-        )
-        .await?;
+        Self::of_workload(plane, namespace, replicas, speed).await
+    }
+
+    /// The same where the workload `chat-h100` and its node are there, or will be.
+    pub(crate) async fn of_workload(
+        plane: &ControlPlane,
+        namespace: &Namespace,
+        replicas: u32,
+        speed: f64,
+    ) -> anyhow::Result<Self> {
+        let name = namespace.name();
+        let member = (APP_LABEL, "chat-h100");
+        create_pool(namespace, PoolVersion::V1, "chat", &[member]).await?;
         create_picker(namespace, "chat", 1).await?;
         let epp = picker_name("chat");
         let behind = PoolPods::by_app(name, &["chat-h100"], Some(&epp));

@@ -3,24 +3,17 @@
 use anyhow::ensure;
 use kube::api::{Api, DynamicObject};
 use serde_json::json;
-use trimtab_cluster_tests::emulator::PoolPods;
 use trimtab_cluster_tests::fixtures::groups::GroupController;
 use trimtab_cluster_tests::fixtures::nodes::GpuNode;
-use trimtab_cluster_tests::fixtures::pools::{
-    PoolVersion, create_picker, create_pool, picker_name,
-};
 use trimtab_cluster_tests::fixtures::scalers::{hpa, variant_autoscaling};
-use trimtab_cluster_tests::fixtures::scenario::chat;
-use trimtab_cluster_tests::fixtures::servers::{APP_LABEL, ModelServer};
+use trimtab_cluster_tests::fixtures::servers::ModelServer;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
-use trimtab_cluster_tests::{
-    ControlPlane, Emulator, Namespace, Prometheus, PrometheusOptions, in_namespace,
-};
+use trimtab_cluster_tests::{ControlPlane, Namespace, in_namespace};
 
 use super::{DEPLOYMENT, quick, set, wait_for_count};
 use crate::decisions::{DEADLINE, HEAVY, install_own, operate_alone, operate_with, with_chat};
-use crate::scenario::H100;
+use crate::scenario::{Chat, H100};
 
 const STATEFUL_SET: (&str, &str, &str) = ("apps", "v1", "StatefulSet");
 const DIRECT: [&str; 2] = ["--listen-metrics=0", "--set=actuation=direct"];
@@ -36,23 +29,7 @@ async fn follows_the_load(
     in_namespace(plane, async |namespace| {
         GpuNode::new("h100", H100, 16).create(namespace).await?;
         let _controller = create(namespace).await?;
-        create_pool(
-            namespace,
-            PoolVersion::V1,
-            "chat",
-            &[(APP_LABEL, "chat-h100")],
-        )
-        .await?;
-        create_picker(namespace, "chat", 1).await?;
-        let epp = picker_name("chat");
-        let behind = PoolPods::by_app(namespace.name(), &["chat-h100"], Some(&epp));
-        let emulator = Emulator::start(plane, &chat(LIGHT), 10.0, vec![behind]).await?;
-        let options = PrometheusOptions {
-            namespaces: vec![namespace.name().to_owned()],
-            pods: Some(emulator.address()),
-            ..PrometheusOptions::default()
-        };
-        let prometheus = Prometheus::start(plane, options).await?;
+        let chat = Chat::of_workload(plane, namespace, 1, 10.0).await?;
         let mut claim = variant_autoscaling("chat-h100", "Llama-3.1-8B", 6);
         if let Some(spec) = claim.get_mut("spec") {
             let (group, version, kind) = kind;
@@ -64,11 +41,11 @@ async fn follows_the_load(
         let scratch = Scratch::new("configuration")?;
         let quick = quick(&scratch)?;
         let more = ["--set=actuation=direct", quick.as_str()];
-        let _operator = operate_alone(plane, namespace, &prometheus, &more).await?;
-        emulator.set_rate(0, HEAVY);
+        let _operator = operate_alone(plane, namespace, &chat.prometheus, &more).await?;
+        chat.emulator.set_rate(0, HEAVY);
         let target = (kind, "chat-h100");
         wait_for_count(namespace, target, "grows", |count| count > 2).await?;
-        emulator.set_rate(0, LIGHT);
+        chat.emulator.set_rate(0, LIGHT);
         wait_for_count(namespace, target, "goes back", |count| count == 1).await?;
         Ok(())
     })

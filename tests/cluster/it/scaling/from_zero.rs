@@ -15,12 +15,13 @@ use trimtab_cluster_tests::fixtures::pools::{
     PoolVersion, create_picker, create_pool, picker_name,
 };
 use trimtab_cluster_tests::fixtures::scalers::variant_autoscaling;
+use trimtab_cluster_tests::fixtures::scenario::one_pool;
 use trimtab_cluster_tests::fixtures::servers::{ModelServer, wait_for_ready_pods};
 use trimtab_cluster_tests::{
     ControlPlane, Emulator, Namespace, Operator, Prometheus, PrometheusOptions, in_namespace,
 };
 
-use super::{DEPLOYMENT, pickers_at, set};
+use super::{DEPLOYMENT, NONE, pickers_at, set};
 use crate::decisions::{install_own, operate_alone};
 use crate::scenario::H100;
 
@@ -34,29 +35,7 @@ fn scenario() -> String {
     let variants = VARIANTS.map(|(name, _)| {
         format!("{{name: {name}, accelerator: H100, min-replicas: 0, max-replicas: 8}}")
     });
-    format!(
-        "
-name: sleeper
-description: One pool with three variants.
-seed: 1
-duration-seconds: 600
-inventory: {{H100: 24}}
-policies:
-  analyzer: {{policy: \"builtin:queueing-analyzer\"}}
-  optimizer: {{policy: \"builtin:cost-optimizer\"}}
-pools:
-  - name: chat
-    model: Llama-3.1-8B
-    objective: {{ttft-seconds: 1, itl-seconds: 0.05, percentile: 0.99}}
-    workload:
-      generate:
-        arrivals: [{{poisson: {{rate: 0.0001}}}}]
-        input-tokens: {{mean: 500, cv: 0.5, max: 4000}}
-        output-tokens: {{mean: 100, cv: 0.5, max: 1000}}
-    variants: [{}]
-",
-        variants.join(", ")
-    )
+    one_pool(NONE, &variants.join(", "))
 }
 
 /// A pool of three variants that have no replicas, its picker, and an operator for it.

@@ -12,14 +12,12 @@ use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, Keda, Namespace, Options, in_namespace};
 
-use super::{DEPLOYMENT, Floor, quick, set, wait_for_count};
+use super::{DEPLOYMENT, Floor, NONE, quick, set, wait_for_count};
 use crate::decisions::{DEADLINE, HEAVY, operate_with};
 use crate::scenario::Chat;
 
 const SCALED_OBJECT: (&str, &str, &str) = ("keda.sh", "v1alpha1", "ScaledObject");
 const CHAT: ((&str, &str, &str), &str) = (DEPLOYMENT, "chat-h100");
-/// Requests per second, of which none comes while a test runs.
-const NONE: f64 = 1e-6;
 
 /// A ScaledObject that nothing but its trigger makes ours.
 fn scaled_object(kind: &str, port: u16, min: u32) -> Value {
