@@ -1,14 +1,15 @@
 //! One walk along the line, on a real cluster: observe, measure, decide, publish.
 
+mod telling;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::Instrument as _;
 use trimtab_cluster::actuation::{Finding, Follower};
 use trimtab_cluster::events::{News, Speaker};
-use trimtab_cluster::status::{self, Wanted, Writer};
+use trimtab_cluster::status::Writer;
 use trimtab_cluster::view::View;
 use trimtab_cluster::{Claimant, Cluster, Registration};
 use trimtab_core::decision::{Condition, PoolDecision, condition};
@@ -28,10 +29,6 @@ use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::{Actuation, Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
 use super::policies::Policies;
-
-/// Share of what is left of a cycle's time in which statuses and events may be written: a cycle is to
-/// come to its end by itself.
-const WRITING_SHARE: f64 = 0.9;
 
 /// All that a cycle works with.
 pub(super) struct Cycle {
@@ -146,22 +143,6 @@ impl Cycle {
             queries: queries(&answers),
             seconds: [observed, watch.lap()],
         }
-    }
-
-    /// What Prometheus does not answer is told when it begins, when the reason changes, and when it
-    /// is over.
-    fn tell_of_unanswered(&mut self, answers: &Answers) {
-        let mut failed = answers.by_topic.values().filter_map(|of| of.as_ref().err());
-        let reason = failed.next().map(ToString::to_string);
-        match (&self.unanswered, &reason) {
-            (before, Some(error)) if before.as_ref() != Some(error) => {
-                let queries = 1 + failed.count();
-                tracing::warn!(error, queries, "Prometheus does not answer");
-            }
-            (Some(_), None) => tracing::info!("Prometheus answers again"),
-            _ => {}
-        }
-        self.unanswered = reason;
     }
 
     fn show(&self, seen: &mut Seen, decisions: Vec<PoolDecision>) -> Published {
@@ -308,83 +289,6 @@ impl Cycle {
             }
         }
         decisions
-    }
-
-    /// A line for each variant whose count changes; the rest only when asked for. Tells whether any
-    /// does.
-    fn log(&self, view: &View, decisions: &[PoolDecision]) -> bool {
-        let mut any = false;
-        for (seen, pool) in view.pools.iter().zip(decisions) {
-            let span = tracing::info_span!(
-                "pool",
-                namespace = pool.namespace,
-                pool = pool.pool,
-                model = seen.fleet.pool.model
-            );
-            let _within = span.enter();
-            for told in &pool.conditions {
-                tracing::debug!(reason = told.reason, message = told.message, "condition");
-            }
-            for (of, decided) in seen.variants.iter().zip(&pool.variants) {
-                let (previous, desired) = (decided.previous, decided.desired);
-                let variant = &decided.variant;
-                let why = decided.why();
-                if self.news.is_change(&of.claimant, decided) {
-                    any = true;
-                    tracing::info!(variant, previous, desired, why, "decided");
-                } else {
-                    tracing::debug!(variant, previous, desired, why, "holds");
-                }
-            }
-        }
-        any
-    }
-
-    /// Status and events, as long as this process leads and before its cycle is over. `spent` are
-    /// the seconds of it that have passed.
-    async fn write(
-        &mut self,
-        view: &View,
-        told: &Published,
-        findings: &[Vec<Option<Finding>>],
-        spent: f64,
-    ) {
-        let Some(leads_for) = self.leadership.left() else {
-            return;
-        };
-        let pools = view.pools.iter().zip(&told.decisions);
-        let mut wanted: Vec<Wanted> = pools
-            .clone()
-            .zip(told.pools.iter().zip(findings))
-            .flat_map(|((pool, decision), (metrics, findings))| {
-                status::of_pool(pool, decision, &metrics.state, findings)
-            })
-            .collect();
-        wanted.extend(view.refused.iter().map(status::of_refused));
-        let news = self.news.of_tick(pools, &view.refused, told.now_ms);
-        self.speaker.hear(news, told.now_ms);
-        let writing = async {
-            let report = self.writer.write(wanted, told.now_ms).await;
-            self.speaker.tell().await;
-            report
-        };
-        let left = self.config.tick_timeout().seconds() - spent;
-        let limit = Duration::from_secs_f64((left * WRITING_SHARE).max(0.0)).min(leads_for);
-        let Ok(report) = tokio::time::timeout(limit, writing).await else {
-            let seconds = limit.as_secs_f64();
-            tracing::warn!(
-                seconds,
-                "statuses and events not written in time; trying again"
-            );
-            return self.registry.error("status", "timeout");
-        };
-        for failed in &report.failed {
-            tracing::warn!(failed, "status not written; trying again");
-            self.registry.error("status", "write");
-        }
-        if report.deferred > 0 {
-            tracing::info!(deferred = report.deferred, "statuses wait for their turn");
-        }
     }
 }
 
