@@ -4,23 +4,28 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::future::{Future, IntoFuture as _};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
+use axum::extract::ConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 
 use crate::health::{Answer, Health};
 use crate::metrics::Registry;
@@ -30,14 +35,14 @@ use crate::tls::Peer;
 /// by default, and a pod 30 s in all to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Why a server ended.
+/// Most requests under way on one HTTP/2 connection. KEDA has one for all its triggers, and on it a
+/// stream for each that is pushed.
+const STREAMS: u32 = 20_000;
+
+/// A request was still under way when the server was to have ended.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    #[error("the HTTP server cannot go on accepting connections")]
-    Accept(#[source] io::Error),
-    #[error("a request to the HTTP server was still under way {} s after its stop", DRAIN.as_secs())]
-    Drain,
-}
+#[error("a request to the HTTP server was still under way {} s after its stop", DRAIN.as_secs())]
+pub struct Undrained;
 
 /// An address that goes on being listened on when a server of it ends.
 #[derive(Clone, Debug)]
@@ -62,14 +67,8 @@ impl Listener for Shared {
     }
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, TcpListener>) -> Self {
-        Self::default()
-    }
-}
-
-impl Connected<IncomingStream<'_, Shared>> for Peer {
-    fn connect_info(_: IncomingStream<'_, Shared>) -> Self {
+impl From<SocketAddr> for Peer {
+    fn from(_: SocketAddr) -> Self {
         Self::default()
     }
 }
@@ -95,32 +94,45 @@ pub fn health(
 /// Routes that share an address are put together with [`Router::merge`].
 ///
 /// # Errors
-/// Where no more connections can be accepted, or a request does not end.
+/// Where a request does not end.
 pub async fn serve<L: Listener>(
-    listener: L,
+    mut listener: L,
     routes: Router,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError>
+) -> Result<(), Undrained>
 where
-    L::Addr: fmt::Debug,
-    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+    Peer: From<L::Addr>,
 {
-    let routes = routes.into_make_service_with_connect_info::<Peer>();
-    let (stop, stopping) = oneshot::channel::<()>();
-    // A sender that is gone means the same.
-    let stopped = async move {
-        let _ = stopping.await;
-    };
-    let server = axum::serve(listener, routes).with_graceful_shutdown(stopped);
-    let mut server = std::pin::pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => return ended.map_err(ServeError::Accept),
-        () = shutdown => drop(stop),
+    let mut server = Builder::new(TokioExecutor::new());
+    // With a timer, headers have to come within 30 s.
+    server.http1().timer(TokioTimer::new());
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS);
+    let connections = GracefulShutdown::new();
+    // They end with it.
+    let mut tasks = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let (stream, address) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = tasks.join_next() => continue,
+            () = &mut shutdown => break,
+        };
+        let (routes, peer) = (routes.clone(), ConnectInfo(Peer::from(address)));
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            routes.clone().oneshot(request)
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection.into_owned());
+        // Whoever breaks off hears nothing more.
+        tasks.spawn(async move { drop(connection.await) });
     }
-    match timeout(DRAIN, server).await {
-        Ok(ended) => ended.map_err(ServeError::Accept),
-        Err(_) => Err(ServeError::Drain),
-    }
+    drop(listener);
+    let drained = timeout(DRAIN, connections.shutdown()).await;
+    drained.map_err(|_| Undrained)
 }
 
 fn show(registry: &Registry) -> Response {

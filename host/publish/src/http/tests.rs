@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ struct Running {
     health: Arc<Health>,
     now: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<Result<(), ServeError>>,
+    server: JoinHandle<Result<(), Undrained>>,
 }
 
 async fn start() -> Running {

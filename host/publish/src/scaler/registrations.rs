@@ -10,6 +10,8 @@ use super::protocol::ScaledObjectRef;
 const LIFE: Duration = Duration::from_secs(300);
 /// Most ScaledObjects that are remembered: whoever can reach us can call in any name.
 const MOST: usize = 10_000;
+/// So many leave place for those that register.
+const MOST_WITHOUT_MODEL: usize = MOST / 2;
 
 /// ScaledObjects that KEDA asks about.
 pub struct Registrations {
@@ -93,10 +95,15 @@ impl Registrations {
 
     fn note(&self, of: &ScaledObjectRef, streams: u32) {
         let called = (self.clock)();
+        let registered = Registered::of(of);
+        let most = match registered.model {
+            Some(_) => MOST,
+            None => MOST_WITHOUT_MODEL,
+        };
         let mut known = self.known();
-        if known.len() >= MOST && !known.contains_key(&key(of)) {
+        if known.len() >= most && !known.contains_key(&key(of)) {
             self.forget(&mut known);
-            if known.len() >= MOST {
+            if known.len() >= most {
                 return;
             }
         }
@@ -105,7 +112,7 @@ impl Registrations {
             called,
             streams: 0,
         });
-        entry.registered = Registered::of(of);
+        entry.registered = registered;
         entry.called = called;
         entry.streams += streams;
     }

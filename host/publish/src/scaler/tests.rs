@@ -223,6 +223,31 @@ async fn calls_with_a_model_register_and_lapse() {
 }
 
 #[tokio::test]
+async fn a_thousand_streams_on_one_connection_leave_room_for_calls() {
+    let mut scene = scene().await;
+    scene.decide(0, 0);
+    let mut streams = Vec::new();
+    for at in 0..1000 {
+        let of = object(&format!("o{at}"), &[(VARIANT, "a")]);
+        streams.push(scene.client.stream_is_active(of).await.unwrap());
+    }
+    let of = object("chat", &[]);
+    let value = tokio::time::timeout(Duration::from_secs(60), scene.value(of));
+    assert_eq!(value.await.unwrap().unwrap().metric_value, 0);
+}
+
+#[tokio::test]
+async fn calls_that_register_nothing_leave_place_for_those_that_do() {
+    let registrations = Registrations::new(|| Duration::ZERO);
+    for at in 0..20_000 {
+        registrations.called(&object(&format!("o{at}"), &[]));
+    }
+    registrations.called(&object("new", &[("modelID", "m")]));
+    let of = ("prod".to_owned(), "new".to_owned());
+    assert!(registrations.now().contains_key(&of));
+}
+
+#[tokio::test]
 async fn a_method_that_is_not_known_is_unimplemented() {
     let scene = scene().await;
     let mut grpc = Grpc::new(scene.channel);
