@@ -27,6 +27,8 @@ pub mod reason {
     pub const SCALER_FAILS: &str = "ScalerFails";
     /// KEDA does not know of our metric.
     pub const SCALER_DEAF: &str = "ScalerDeaf";
+    /// It is to be scaled directly, and somebody else scales it.
+    pub const ACTUATION_CONFLICT: &str = trimtab_core::decision::condition::ACTUATION_CONFLICT;
     /// Nothing happens for long.
     pub const LAGGING: &str = "Lagging";
     /// Its pods may not be made.
@@ -116,10 +118,14 @@ fn finding(
         );
         return told(reason::SCALER_DEAF, message);
     }
+    if direct && !of.scalers.is_empty() {
+        return told(reason::ACTUATION_CONFLICT, conflict(of));
+    }
     let for_ms = for_ms?;
     let (set, wanted) = (of.spec_replicas, decided.desired);
-    if set != wanted && !direct {
-        if let Some((reason, message)) = unread(of, decided) {
+    if set != wanted {
+        let unread = unread(of, decided).filter(|_| !direct);
+        if let Some((reason, message)) = unread {
             return told(reason, message);
         }
         let long = if wanted > set { LONG_MS } else { LONG_DOWN_MS };
@@ -145,10 +151,29 @@ fn finding(
         return told(reason, format!("pods of {} are not made: {why}", of.target));
     }
     let unschedulable = of.unschedulable;
-    (unschedulable > 0).then(|| Finding {
-        reason: reason::PENDING,
-        message: format!("no node has a place for {unschedulable} of {wanted} replicas"),
-    })
+    if unschedulable > 0 {
+        let message = format!("no node has a place for {unschedulable} of {wanted} replicas");
+        return told(reason::PENDING, message);
+    }
+    let message = format!(
+        "{} has {} of {wanted} replicas for {} s: its events say why (a quota, or a controller that \
+         does not run)",
+        of.target,
+        decided.current,
+        for_ms / 1000
+    );
+    told(reason::PODS_NOT_MADE, message)
+}
+
+/// Two that set one count would undo each other's.
+fn conflict(of: &VariantView) -> String {
+    let scalers = of.scalers.iter().map(|scaler| scaler.claimant.to_string());
+    let scalers: Vec<String> = scalers.collect();
+    format!(
+        "{} scales {} too: it is not scaled directly; delete the one, or set `actuation` to metrics",
+        scalers.join(" and "),
+        of.target
+    )
 }
 
 fn deaf(of: &VariantView) -> Option<(&Claimant, &String)> {

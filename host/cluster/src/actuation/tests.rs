@@ -160,6 +160,30 @@ fn a_scaled_object_whose_metric_keda_does_not_know_is_deaf() {
     );
     assert_eq!(knows(json!(["s0-up", "s1-wva_desired_replicas"])), None);
     assert_eq!(knows(Value::Null), None, "it has not looked yet");
+
+    // Where it knows of none it leaves the list out; and a trigger need not name its variant.
+    let ready = json!([{"type": "Ready", "status": "True"}]);
+    let triggers = json!([
+        {"type": "cpu", "metadata": {"value": "60"}},
+        {"type": "external-push", "metadata": {"scalerAddress": "x:1"}},
+    ]);
+    let object = object.with("/spec/triggers", triggers);
+    let object = object.with("/status/conditions", ready);
+    let found = finding(&variant_of(1, &[object]), &decided(1, 1), false, None);
+    let message = found.unwrap().message;
+    assert!(message.contains("`s1-wva_desired_replicas`"), "{message}");
+}
+
+#[test]
+fn what_is_to_be_scaled_directly_and_has_a_scaler_is_told() {
+    let of = variant_of(1, &[reads_us("h")]);
+    let found = finding(&of, &decided(1, 1), true, None).unwrap();
+    assert_eq!(found.reason, reason::ACTUATION_CONFLICT);
+    assert!(found.message.contains("a/h scales"), "{}", found.message);
+    let alone = variant_of(1, &[]);
+    assert_eq!(finding(&alone, &decided(1, 3), true, Some(LONG_MS)), None);
+    let found = finding(&alone, &decided(1, 3), true, Some(LONG_MS + 1));
+    assert_eq!(found.unwrap().reason, reason::LAGGING);
 }
 
 #[test]
@@ -176,6 +200,12 @@ fn pods_that_do_not_come_are_told_apart() {
         Some(reason::QUOTA_EXCEEDED)
     );
     of.not_made = Some("denied by a webhook".to_owned());
+    assert_eq!(
+        found(&of, &decided(1, 3), long),
+        Some(reason::PODS_NOT_MADE)
+    );
+    // Not every kind says why.
+    (of.not_made, of.unschedulable) = (None, 0);
     assert_eq!(
         found(&of, &decided(1, 3), long),
         Some(reason::PODS_NOT_MADE)

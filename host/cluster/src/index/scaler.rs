@@ -63,6 +63,12 @@ impl Scaler {
     pub(crate) fn of_scaled_object(object: &ScaledObject) -> Self {
         let spec = &object.spec;
         let behavior = &spec.advanced.horizontal_pod_autoscaler_config.behavior;
+        let conditions = by_type(&object.status.conditions);
+        // It leaves an empty list out.
+        let looked = conditions
+            .get("Ready")
+            .is_some_and(|of| of.status == "True");
+        let known = object.status.external_metric_names.clone();
         Self {
             target: target_key(&object.metadata, &spec.scale_target_ref),
             made_for: None,
@@ -71,9 +77,9 @@ impl Scaler {
             tolerance: tolerances(behavior),
             reads: Reads::Triggers {
                 triggers: spec.triggers.clone(),
-                known: object.status.external_metric_names.clone(),
+                known: known.or_else(|| looked.then(Vec::new)),
             },
-            conditions: by_type(&object.status.conditions),
+            conditions,
         }
     }
 }
@@ -86,12 +92,17 @@ pub(crate) fn made_by_keda(metadata: &ObjectMeta) -> Option<String> {
     Some(owner.name.clone())
 }
 
-/// At the count that there is, or at a given one.
+/// As Go's `strconv.ParseBool` has it.
+const FALSE: [&str; 6] = ["0", "f", "F", "FALSE", "false", "False"];
+
+/// At the count that there is, or at a given one. KEDA takes whatever is not a word for false for
+/// paused.
 fn is_paused(metadata: &ObjectMeta) -> bool {
     let annotations = metadata.annotations.as_ref();
     let said = |key: &str| annotations.and_then(|all| all.get(key));
     said("autoscaling.keda.sh/paused-replicas").is_some()
-        || said("autoscaling.keda.sh/paused").is_some_and(|paused| paused == "true")
+        || said("autoscaling.keda.sh/paused")
+            .is_some_and(|paused| !FALSE.contains(&paused.as_str()))
 }
 
 fn tolerances(behavior: &Tolerances) -> (Option<f64>, Option<f64>) {

@@ -6,8 +6,6 @@ use super::{PoolView, ScalerView};
 use crate::index::claim::{Claimant, TargetKey, Way};
 use crate::index::scaler::{Reads, Scaler};
 use crate::index::{Index, Key};
-use crate::objects::Labels;
-use crate::objects::autoscaler::Trigger;
 
 /// What HPAs and KEDA read of us.
 pub const METRIC: &str = "wva_desired_replicas";
@@ -116,12 +114,17 @@ fn deaf_to(reads: &Reads) -> Option<String> {
     else {
         return None;
     };
-    let external = triggers
-        .iter()
-        .enumerate()
-        .filter(|(_, trigger)| is_ours(trigger));
-    let mut names = external.map(|(at, _)| format!("s{at}-{METRIC}"));
-    names.find(|name| !known.contains(name))
+    let mut external = (0..)
+        .zip(triggers)
+        .filter(|(_, trigger)| trigger.kind.starts_with("external"))
+        .map(|(at, _)| at);
+    // Before a metric's own name stands whose it is.
+    let is_known = |at: &u32| {
+        let prefix = format!("s{at}-");
+        known.iter().any(|name| name.starts_with(&prefix))
+    };
+    let at = external.find(|at| !is_known(at))?;
+    Some(format!("s{at}-{METRIC}"))
 }
 
 /// As a prometheus trigger does unless it is told not to.
@@ -135,11 +138,4 @@ fn missing_is_zero(reads: &Reads) -> bool {
             && given("query").is_some_and(|query| query.contains(METRIC))
             && given("ignoreNullValues") != Some("false")
     })
-}
-
-/// Whether an external trigger is for us: others have other keys.
-fn is_ours(trigger: &Trigger) -> bool {
-    let has = |labels: &Labels, key: &str| labels.contains_key(key);
-    trigger.kind.starts_with("external")
-        && (has(&trigger.metadata, "variantName") || has(&trigger.metadata, "modelID"))
 }

@@ -165,8 +165,10 @@ impl Access {
             return Ok(user);
         }
         let token = headers.get(header::AUTHORIZATION);
-        let token = token.and_then(|token| token.to_str().ok()?.strip_prefix("Bearer "));
-        let token = token.ok_or(Refused::Unknown)?.trim();
+        let token = token.and_then(|token| token.to_str().ok()?.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, token) = token.ok_or(Refused::Unknown)?;
+        let token = token.trim();
         if let Some(known) = self.remembered(|known| fresh(known.tokens.get(token), self.now())) {
             return known.ok_or(Refused::Unknown);
         }

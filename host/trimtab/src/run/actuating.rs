@@ -56,15 +56,13 @@ impl Actuator {
     /// the way. A count is set only where the workload still has the one that was decided on.
     pub(super) async fn act(&self, view: &View, rules: &Rules, decisions: &mut [PoolDecision]) {
         let mut changes = Vec::new();
-        let mut told: Vec<(usize, Condition)> = Vec::new();
         for (position, (pool, decision)) in view.pools.iter().zip(&*decisions).enumerate() {
             if rules.of(pool).actuation != Actuation::Direct {
                 continue;
             }
             for (of, decided) in pool.variants.iter().zip(&decision.variants) {
-                if let Some(conflict) = conflict(of, &decided.variant) {
-                    told.push((position, conflict));
-                } else if decided.published && decided.desired != of.spec_replicas {
+                let is_ours = of.scalers.is_empty();
+                if is_ours && decided.published && decided.desired != of.spec_replicas {
                     changes.push(Change {
                         pool: position,
                         of,
@@ -78,13 +76,8 @@ impl Actuator {
             .buffer_unordered(CONCURRENCY)
             .collect::<Vec<_>>()
             .await;
-        told.extend(
-            changed
-                .into_iter()
-                .filter_map(|(pool, failed)| Some((pool, failed?))),
-        );
-        for (pool, condition) in told {
-            if let Some(decision) = decisions.get_mut(pool) {
+        for (pool, failed) in changed {
+            if let (Some(decision), Some(condition)) = (decisions.get_mut(pool), failed) {
                 decision.conditions.push(condition);
             }
         }
@@ -148,20 +141,4 @@ impl Actuator {
             Err(_) => Err("the API server does not answer".to_owned()),
         }
     }
-}
-
-/// Two that set one count would undo each other's.
-fn conflict(of: &VariantView, variant: &str) -> Option<Condition> {
-    if of.scalers.is_empty() {
-        return None;
-    }
-    let scalers = of.scalers.iter().map(|scaler| scaler.claimant.to_string());
-    let scalers: Vec<String> = scalers.collect();
-    let scalers = scalers.join(" and ");
-    let message = format!(
-        "`{variant}`: {scalers} scales {} too: it is not scaled directly; delete the one, or set \
-         `actuation` to metrics",
-        of.target
-    );
-    Some(Condition::new(condition::ACTUATION_CONFLICT, message))
 }

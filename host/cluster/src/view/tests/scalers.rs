@@ -83,7 +83,9 @@ fn a_scaled_object_that_somebody_paused_says_so() {
         view_of(&objects).pools[0].variants[0].scalers[0].paused
     };
     assert!(paused("autoscaling.keda.sh/paused-replicas", "0"));
-    assert!(paused("autoscaling.keda.sh/paused", "true"));
+    for yes in ["true", "True", "1", "yes", ""] {
+        assert!(paused("autoscaling.keda.sh/paused", yes), "{yes}");
+    }
     assert!(!paused("autoscaling.keda.sh/paused", "false"));
 }
 

@@ -132,7 +132,7 @@ fn swallowed(scaler: &ScalerView, variant_max: u32) -> Option<Check> {
     }
     let from = (1.0 / tolerance).ceil();
     let most = scaler.max_replicas.unwrap_or(u32::MAX).min(variant_max);
-    if f64::from(most) <= from {
+    if f64::from(most) < from {
         return None;
     }
     let percent = tolerance * 100.0;

@@ -238,7 +238,7 @@ fn external_metrics_are_wanted_only_where_hpas_read_them() {
 }
 
 #[test]
-fn a_tolerance_that_swallows_a_step_is_told_from_eleven_replicas_on() {
+fn a_tolerance_that_swallows_a_step_is_told_from_ten_replicas_on() {
     let told = wrong(|facts| {
         scaler(facts).max_replicas = Some(11);
         facts.pools[0].variants[0].max_replicas = 20;
@@ -256,7 +256,7 @@ fn a_tolerance_that_swallows_a_step_is_told_from_eleven_replicas_on() {
         scaler(&mut facts).tolerance = (tolerance, tolerance);
         todo(&all(&facts)).is_empty()
     };
-    assert!(fine(10, 0.1) && fine(100, 0.0));
+    assert!(fine(9, 0.1) && !fine(10, 0.1) && fine(100, 0.0));
 }
 
 #[test]
