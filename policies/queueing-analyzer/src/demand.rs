@@ -149,7 +149,8 @@ impl Backlog {
     }
 }
 
-fn served(servers: &[Server<'_>]) -> Option<f64> {
+/// Requests per second that replicas finish.
+pub(crate) fn served(servers: &[Server<'_>]) -> Option<f64> {
     through(servers, |server| server.load.total_rate())
 }
 

@@ -3,8 +3,11 @@
 //! A replica is a queue whose service time grows with its batch. Its capacity is the largest rate
 //! of arrivals at which TTFT and ITL meet the pool's objective at the wanted percentile; demand is
 //! what arrives, what waits, and what is expected to arrive by the time that a replica asked for
-//! now would serve. Where latency is not measured, tokens in the KV cache stand in.
+//! now would serve. Where latency is not measured, tokens in the KV cache stand in. Where clients
+//! are seen to wait for their answers before they ask again, growth stops as soon as measured TTFT
+//! and ITL meet the objective: more replicas would only make them ask faster.
 
+mod closed_loop;
 mod demand;
 mod learning;
 mod loads;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::sizing;
 use crate::stages::{self, Findings, RATE_WINDOW_SECONDS};
 use crate::state::{Followed, Kept, Profile, State};
-use crate::{tail, tracking, work};
+use crate::{closed_loop, tail, tracking, work};
 
 /// Start-up time where none was seen yet.
 const UNSEEN_STARTUP_SECONDS: f64 = 120.0;
@@ -74,6 +74,8 @@ impl Queueing<'_> {
             tail::learn(pool, servers, &predictions, state);
         }
         self.demand.explain(pool, notes);
+        let now = self.context.now;
+        let closed_loop = closed_loop::follow(pool, servers, profile, now, state, notes);
         Findings {
             context: self.context,
             pool,
@@ -83,6 +85,7 @@ impl Queueing<'_> {
             predictions: &predictions,
             profile,
             demand: &self.demand,
+            closed_loop,
             horizon: self.horizon(),
             forecast: self.forecast(work, state),
             deviations: stages::deviations(settings, &pool.objective),

@@ -3,8 +3,9 @@
 use trimtab_models::Binding;
 use trimtab_models::forecast::Forecast;
 use trimtab_models::pooling::quantile;
-use trimtab_sdk::{Capacity, Context, Objective, Pool, Role, Stage};
+use trimtab_sdk::{Capacity, Context, Objective, Pool, Role, Stage, Variant};
 
+use crate::closed_loop;
 use crate::demand::Demand;
 use crate::loads::positive;
 use crate::notes::Notes;
@@ -31,6 +32,10 @@ const USUAL_PERCENTILE: f64 = 0.99;
 /// Share of the noise margin that is kept whatever may be missed.
 const LEAST_TOLERATED: f64 = 0.3;
 
+/// Share of a supply that is not asked for where just the supply is enough: else rounding makes one
+/// more replica of it.
+const ROUNDING: f64 = 1e-9;
+
 /// Unit of the stages' numbers.
 const UNIT: &str = "requests/s";
 
@@ -44,6 +49,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) predictions: &'a [Option<Prediction>],
     pub(crate) profile: &'a Profile,
     pub(crate) demand: &'a Demand,
+    /// Whether clients wait for their answers before they ask again.
+    pub(crate) closed_loop: bool,
     /// Seconds until a replica asked for now serves.
     pub(crate) horizon: f64,
     /// Requests per second expected when a replica asked for now would serve.
@@ -81,7 +88,7 @@ impl Findings<'_> {
         }
         let share = self.share(role);
         let demand = share * self.demand.of_stage(role, self.settings);
-        let floor = self.floor(share, demand, 1.0);
+        let needed = self.floor(share, demand, 1.0);
         // What drains a queue is not needed again once it is empty.
         let usual = |doubt| self.floor(share, share * self.demand.rate, doubt);
         let ceiling = self.ceiling(role, usual, &capacities, state);
@@ -90,8 +97,10 @@ impl Findings<'_> {
             unit: UNIT.into(),
             demand,
             forecast: self.forecast.map(|forecast| share * forecast.mean),
-            floor,
-            ceiling: floor.max(ceiling),
+            floor: self
+                .enough(role, share, &capacities)
+                .map_or(needed, |enough| needed.min(enough)),
+            ceiling: needed.max(ceiling),
             capacities,
         })
     }
@@ -104,9 +113,25 @@ impl Findings<'_> {
         let counted = (expected / RATE_WINDOW_SECONDS).sqrt();
         let unsure = forecast.map_or(0.0, |forecast| share * forecast.deviation);
         let unseen = doubt * self.deviations * counted.max(unsure);
-        let promised = positive(self.pool.objective.throughput);
-        let promised = promised.unwrap_or_default() / self.profile.output_tokens;
-        (expected * (1.0 + self.settings.headroom) + unseen).max(share * promised)
+        (expected * (1.0 + self.settings.headroom) + unseen).max(share * self.promised())
+    }
+
+    /// Requests per second that were promised to be served.
+    fn promised(&self) -> f64 {
+        let tokens = positive(self.pool.objective.throughput).unwrap_or_default();
+        tokens / self.profile.output_tokens
+    }
+
+    /// Supply that keeps the promises to clients who wait for their answers: with more they would
+    /// only ask faster. `None` where the promises are not kept, or clients do not wait. What is
+    /// queued in the picker waits longer than replicas measure.
+    fn enough(&self, role: Role, share: f64, capacities: &[Capacity]) -> Option<f64> {
+        let keeps = self.closed_loop
+            && self.demand.backlog.queued < 1.0
+            && closed_loop::is_objective_met(self.pool, self.servers, role);
+        let serving = self.supply(capacities, |variant| variant.ready_replicas);
+        let serving = (1.0 - ROUNDING) * serving;
+        (keeps && serving > 0.0).then(|| serving.max(share * self.promised()))
     }
 
     /// Supply beyond which nothing was needed for a while, nor asked for a moment ago: an order that
@@ -162,18 +187,21 @@ impl Findings<'_> {
 
     /// What all replicas that were asked for supply.
     fn standing(&self, capacities: &[Capacity]) -> f64 {
-        let replicas = |capacity: &Capacity| {
-            let variant = self
-                .servers
-                .iter()
-                .find(|server| server.position == capacity.variant);
-            variant.map_or(0, |s| {
-                s.variant.current_replicas.max(s.variant.desired_replicas)
-            })
+        self.supply(capacities, |variant| {
+            variant.current_replicas.max(variant.desired_replicas)
+        })
+    }
+
+    /// What so many replicas of each variant supply.
+    fn supply(&self, capacities: &[Capacity], replicas: impl Fn(&Variant) -> u32) -> f64 {
+        let count = |capacity: &Capacity| {
+            let mut servers = self.servers.iter();
+            let server = servers.find(|server| server.position == capacity.variant);
+            server.map_or(0, |server| replicas(server.variant))
         };
         capacities
             .iter()
-            .map(|c| f64::from(replicas(c)) * c.per_replica)
+            .map(|c| f64::from(count(c)) * c.per_replica)
             .sum()
     }
 

@@ -9,6 +9,7 @@ use trimtab_models::hysteresis::RecentMaximum;
 use trimtab_models::{Iteration, Tail, Tracker};
 use trimtab_sdk::Role;
 
+use crate::closed_loop::Reference;
 use crate::servers::Server;
 use crate::work::Yardstick;
 
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) correction: Option<f64>,
     /// Instant since which fewer requests are said to arrive than replicas finish.
     pub(crate) disagreeing_since: Option<u64>,
+    /// A load with fewer replicas, by which clients that wait for their answers are known.
+    pub(crate) closed_loop: Option<Reference>,
     /// By which the work in a request is counted.
     pub(crate) yardstick: Option<Yardstick>,
     /// The load in work.
