@@ -15,7 +15,7 @@ use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Recorded;
 use trimtab_core::snapshot::PoolRules;
 
-pub use self::scalers::METRIC;
+pub use self::scalers::{METRIC, Misreading, ScalerView};
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
@@ -77,27 +77,6 @@ pub struct VariantView {
     pub warnings: Vec<String>,
 }
 
-/// What scales a variant's target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScalerView {
-    pub claimant: Claimant,
-    /// Whether anything that it scales by is what we ask for of the variant.
-    pub reads_us: bool,
-    pub max_replicas: Option<u32>,
-    /// Somebody told it to leave the target alone.
-    pub paused: bool,
-    /// Share of a count by which more, and less, may be wanted without anything being done.
-    pub tolerance: (f64, f64),
-    /// Whether it says so itself: otherwise it is the controller's default.
-    pub sets_tolerance: bool,
-    /// Why it does not scale, as it says.
-    pub complaint: Option<String>,
-    /// What it scales by and KEDA does not know of.
-    pub deaf_to: Option<String>,
-    /// Whether KEDA reads a series of ours that is missing as 0.
-    pub missing_is_zero: bool,
-}
-
 /// A claim that cannot be served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
@@ -146,6 +125,17 @@ impl Refused {
 }
 
 impl VariantView {
+    /// Conditions that the claimant's status says are false: type, reason and message.
+    pub fn said_false(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let conditions = self.recorded.iter().flat_map(|status| &status.conditions);
+        let bad = conditions.filter(|of| of.status == "False");
+        bad.map(|of| {
+            let reason = of.reason.as_deref().unwrap_or_default();
+            let message = of.message.as_deref().unwrap_or_default();
+            (of.kind.as_str(), reason, message)
+        })
+    }
+
     /// What the claimant's status says was last asked for; `None` where that was given to nobody, as
     /// in the mode `observe`.
     #[must_use]

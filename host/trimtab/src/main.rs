@@ -32,9 +32,11 @@ use output::Output;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // What goes wrong is what the doctor prints.
+    let is_doctor = matches!(arguments.command, Command::Doctor(_));
     // The operator's log is as its configuration says.
     if !matches!(arguments.command, Command::Run(_)) {
-        log();
+        log(if is_doctor { "off" } else { "warn" });
     }
     let result = run(arguments).and_then(|output| Ok(output.print()?));
     result.unwrap_or_else(|error| {
@@ -56,9 +58,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Output> {
     }
 }
 
-/// To standard error, what `RUST_LOG` asks for; without it only warnings.
-fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// To standard error, what `RUST_LOG` asks for, or else this.
+fn log(otherwise: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(otherwise));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

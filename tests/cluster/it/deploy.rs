@@ -21,6 +21,7 @@ use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, Namespace, Options, in_namespace};
 
 use crate::decisions::{DEADLINE, claim, grown, install_own, operate_everywhere};
+use crate::doctor::Diagnosis;
 use crate::scenario::Chat;
 
 const FLEET: &str = "fleets.example.com";
@@ -207,6 +208,10 @@ async fn the_charts_rights_are_enough_and_none_of_them_is_idle() -> anyhow::Resu
             Ok(())
         })
         .await?;
+
+        let account = format!("--as={}/trimtab", namespace.name());
+        let seen = Diagnosis::of(&plane, namespace, &chat, &[&account, "--patience=5"]).await?;
+        seen.says("ok", &["service account", "has all"])?;
 
         let granted = granted(&rights);
         ensure!(granted.len() > 40, "these are not all: {granted:#?}");

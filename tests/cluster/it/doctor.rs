@@ -16,13 +16,13 @@ use crate::rights::documented;
 use crate::scenario::Chat;
 
 /// What the doctor says, and whether it found nothing that failed.
-struct Diagnosis {
+pub(crate) struct Diagnosis {
     well: bool,
     checks: Vec<Value>,
 }
 
 impl Diagnosis {
-    async fn of(
+    pub(crate) async fn of(
         plane: &ControlPlane,
         namespace: &Namespace,
         chat: &Chat,
@@ -51,7 +51,7 @@ impl Diagnosis {
 
     /// Whether a check of this level says all these words.
     #[track_caller]
-    fn says(&self, level: &str, words: &[&str]) -> anyhow::Result<()> {
+    pub(crate) fn says(&self, level: &str, words: &[&str]) -> anyhow::Result<()> {
         let found = self.checks.iter().any(|check| {
             let text = check.to_string();
             check["level"] == level && words.iter().all(|word| text.contains(word))
@@ -126,6 +126,10 @@ async fn rights_of_a_service_account_that_lack_are_named_until_they_are_granted(
     with_chat(async |plane, namespace, chat| {
         let account = format!("--as={}/trimtab", namespace.name());
         let patience = "--patience=5";
+        let nobody = Diagnosis::of(plane, namespace, chat, &[&account, patience]).await?;
+        nobody.says("failed", &["there is no service account"])?;
+        let of = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trimtab"}});
+        namespace.apply_json(of).await?;
         let without = Diagnosis::of(plane, namespace, chat, &[&account, patience]).await?;
         without.says("failed", &["right to deployments.apps", "lacks `list`, `watch`"])?;
         without.says("warning", &["right to events.events.k8s.io"])?;

@@ -32,8 +32,7 @@ pub(crate) struct Scaler {
 /// What it scales by.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reads {
-    /// External metrics: name, and labels that are asked for.
-    External(Vec<(String, Labels)>),
+    External(Vec<Metric>),
     Triggers {
         triggers: Vec<Trigger>,
         /// What KEDA found that there is to read; `None` where it has not looked yet.
@@ -41,13 +40,27 @@ pub(crate) enum Reads {
     },
 }
 
+/// An External metric.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    /// Labels that are asked for.
+    pub(crate) labels: Labels,
+    /// Its target, where that is of each replica.
+    pub(crate) average_value: Option<String>,
+}
+
 impl Scaler {
     pub(crate) fn of_hpa(object: &HorizontalPodAutoscaler) -> Self {
         let spec = &object.spec;
         let metrics = spec.metrics.iter();
         let external = metrics.filter_map(|metric| {
-            let metric = &metric.external.as_ref()?.metric;
-            Some((metric.name.clone(), metric.selector.match_labels.clone()))
+            let external = metric.external.as_ref()?;
+            Some(Metric {
+                name: external.metric.name.clone(),
+                labels: external.metric.selector.match_labels.clone(),
+                average_value: external.target.average_value.clone(),
+            })
         });
         Self {
             target: target_key(&object.metadata, &spec.scale_target_ref),
@@ -105,11 +118,13 @@ fn is_paused(metadata: &ObjectMeta) -> bool {
             .is_some_and(|paused| !FALSE.contains(&paused.as_str()))
 }
 
+/// What Kubernetes writes as e.g. `50m`.
+pub(crate) fn quantity(written: &str) -> Option<f64> {
+    ParsedQuantity::try_from(written).ok()?.to_bytes_f64()
+}
+
 fn tolerances(behavior: &Tolerances) -> (Option<f64>, Option<f64>) {
-    let read = |written: &Option<String>| {
-        let quantity = ParsedQuantity::try_from(written.as_deref()?).ok()?;
-        quantity.to_bytes_f64()
-    };
+    let read = |written: &Option<String>| quantity(written.as_deref()?);
     (
         read(&behavior.scale_up.tolerance),
         read(&behavior.scale_down.tolerance),

@@ -35,6 +35,16 @@ pub(crate) struct MetricSpec {
 pub(crate) struct ExternalMetric {
     #[serde(deserialize_with = "lenient")]
     pub(crate) metric: MetricIdentifier,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) target: MetricTarget,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct MetricTarget {
+    /// A quantity.
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) average_value: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

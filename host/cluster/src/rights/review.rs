@@ -33,7 +33,8 @@ impl fmt::Display for Who {
     }
 }
 
-/// Whether somebody may do this; without a namespace, in all of them.
+/// Whether somebody may do this to one object, or without a name to all; without a namespace, in all
+/// of them.
 ///
 /// # Errors
 /// The API server does not say.
@@ -41,7 +42,7 @@ pub async fn allowed(
     client: &Client,
     who: &Who,
     (right, verb): (&Right, &str),
-    namespace: Option<&str>,
+    (namespace, object): (Option<&str>, Option<&str>),
 ) -> Result<bool, Error> {
     let (resource, subresource) = match right.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
@@ -53,7 +54,7 @@ pub async fn allowed(
         resource: Some(resource.to_owned()),
         subresource,
         verb: Some(verb.to_owned()),
-        name: right.object().map(str::to_owned),
+        name: object.map(str::to_owned),
         ..ResourceAttributes::default()
     });
     let parameters = PostParams::default();

@@ -2,13 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use super::{PoolView, ScalerView};
+use super::PoolView;
 use crate::index::claim::{Claimant, TargetKey, Way};
-use crate::index::scaler::{Reads, Scaler};
+use crate::index::scaler::{Reads, Scaler, quantity};
 use crate::index::{Index, Key};
+use crate::objects::autoscaler::Trigger;
 
 /// What HPAs and KEDA read of us.
 pub const METRIC: &str = "wva_desired_replicas";
+
+/// What scales a variant's target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScalerView {
+    pub claimant: Claimant,
+    /// Whether anything that it scales by is what we ask for of the variant.
+    pub reads_us: bool,
+    pub max_replicas: Option<u32>,
+    /// Somebody told it to leave the target alone.
+    pub paused: bool,
+    /// Share of a count by which more, and less, may be wanted without anything being done.
+    pub tolerance: (f64, f64),
+    /// Whether it says so itself: otherwise it is the controller's default.
+    pub sets_tolerance: bool,
+    /// Why it does not scale, as it says.
+    pub complaint: Option<String>,
+    /// What it scales by and KEDA does not know of.
+    pub deaf_to: Option<String>,
+    /// In which ways it takes what it reads of us for something else.
+    pub misreads: Vec<Misreading>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misreading {
+    /// A series that is missing is read as 0.
+    MissingIsZero,
+    /// The count is held against another target than an AverageValue of 1.
+    AnotherTarget,
+}
 
 /// Of the HPA controller, where neither it nor the HPA is told another.
 const DEFAULT_TOLERANCE: f64 = 0.1;
@@ -66,7 +96,7 @@ pub(super) fn views(of_target: &[(&Claimant, &Scaler)], variant: &str) -> Vec<Sc
             sets_tolerance: up.is_some() && down.is_some(),
             complaint: complaint(scaler).or_else(|| complaint(made?.1)),
             deaf_to: deaf_to(&scaler.reads),
-            missing_is_zero: missing_is_zero(&scaler.reads),
+            misreads: misreads(&scaler.reads),
         }
     })
     .collect()
@@ -74,9 +104,9 @@ pub(super) fn views(of_target: &[(&Claimant, &Scaler)], variant: &str) -> Vec<Sc
 
 fn reads_us(reads: &Reads, variant: &str) -> bool {
     match reads {
-        Reads::External(metrics) => metrics.iter().any(|(name, labels)| {
-            let named = labels.get("variant_name");
-            named.map_or(name == METRIC, |named| named == variant)
+        Reads::External(metrics) => metrics.iter().any(|of| {
+            let named = of.labels.get("variant_name");
+            named.map_or(of.name == METRIC, |named| named == variant)
         }),
         Reads::Triggers { triggers, .. } => triggers.iter().any(|trigger| {
             let given = |key: &str| trigger.metadata.get(key).map(String::as_str);
@@ -127,15 +157,32 @@ fn deaf_to(reads: &Reads) -> Option<String> {
     Some(format!("s{at}-{METRIC}"))
 }
 
-/// As a prometheus trigger does unless it is told not to.
-fn missing_is_zero(reads: &Reads) -> bool {
-    let Reads::Triggers { triggers, .. } = reads else {
-        return false;
-    };
-    triggers.iter().any(|trigger| {
-        let given = |key: &str| trigger.metadata.get(key).map(String::as_str);
-        trigger.kind == "prometheus"
-            && given("query").is_some_and(|query| query.contains(METRIC))
-            && given("ignoreNullValues") != Some("false")
-    })
+fn misreads(reads: &Reads) -> Vec<Misreading> {
+    let mut all = Vec::new();
+    let is_one = |written: Option<&str>| written.is_none_or(|of| quantity(of) == Some(1.0));
+    match reads {
+        Reads::External(metrics) => {
+            let mut ours = metrics.iter().filter(|of| of.name == METRIC);
+            if ours.any(|of| of.average_value.is_none() || !is_one(of.average_value.as_deref())) {
+                all.push(Misreading::AnotherTarget);
+            }
+        }
+        Reads::Triggers { triggers, .. } => {
+            let given = |of: &Trigger, key: &str| of.metadata.get(key).cloned();
+            let ours = triggers.iter().filter(|of| {
+                let query = given(of, "query").unwrap_or_default();
+                of.kind == "prometheus" && query.contains(METRIC)
+            });
+            for trigger in ours {
+                // As it does unless it is told not to.
+                if given(trigger, "ignoreNullValues").as_deref() != Some("false") {
+                    all.push(Misreading::MissingIsZero);
+                }
+                if !is_one(given(trigger, "threshold").as_deref()) {
+                    all.push(Misreading::AnotherTarget);
+                }
+            }
+        }
+    }
+    all
 }

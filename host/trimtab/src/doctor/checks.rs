@@ -72,7 +72,7 @@ impl Check {
 
     /// Something that could not be asked.
     fn unknown(area: Area, what: impl Into<String>, why: &str) -> Self {
-        let todo = "what stands in the way of asking is to be removed first";
+        let todo = format!("let whoever runs this ask: {why}");
         Self::ok(area, what, format!("not known: {why}")).failed(todo)
     }
 }
@@ -151,8 +151,9 @@ fn known(facts: &Facts) -> Vec<Check> {
     let missing = facts.missing.iter();
     missing
         .map(|missing| {
-            Check::ok(Area::Cluster, what, format!("not seen in time: {missing}"))
-                .failed("let it be listed and watched: the operator decides nothing before that")
+            Check::ok(Area::Cluster, what, format!("not seen in time: {missing}")).failed(
+                "let whoever runs this list and watch it; what comes of it is not looked at",
+            )
         })
         .collect()
 }

@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub(super) now_ms: u64,
     /// Whose rights were asked about.
     pub(super) whom: String,
+    /// Whether there is anybody of that name.
+    pub(super) exists: Answer<bool>,
     pub(super) definition: Answer<Option<Installed>>,
     /// Other kinds, and whether the cluster has them.
     pub(super) kinds: Vec<(&'static str, Answer<bool>)>,
@@ -73,11 +75,20 @@ pub(super) struct PoolFacts {
     pub(super) variants: Vec<VariantFacts>,
 }
 
+/// A condition that the operator says is false.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) kind: String,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
 #[derive(Debug)]
 pub(super) struct VariantFacts {
     pub(super) name: String,
     pub(super) target: String,
     pub(super) max_replicas: u32,
     pub(super) scalers: Vec<ScalerView>,
+    pub(super) said: Vec<Said>,
     pub(super) warnings: Vec<String>,
 }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
 use kube::core::GroupVersionKind;
 use kube::discovery;
 use tokio::time::timeout;
 use trimtab_cluster::delegation::Owner;
 use trimtab_cluster::refusal::explained;
 use trimtab_cluster::rights::{self, FRONT_PROXY, Need, RIGHTS, Right, Scope, Who};
-use trimtab_cluster::view::{METRIC, PoolView, View};
+use trimtab_cluster::view::{METRIC, PoolView, VariantView, View};
 use trimtab_cluster::{Cluster, crd, delegation, lease, own_pod};
 use trimtab_core::fleet::{FleetPool, MetricsState};
 use trimtab_core::snapshot::Mode;
 use trimtab_observe::{Client as Prometheus, Measurer, Queries};
 
-use super::facts::{Answer, Asked, External, Facts, Leader, PoolFacts, VariantFacts};
+use super::facts::{Answer, Asked, External, Facts, Leader, PoolFacts, Said, VariantFacts};
 use crate::run::clock::now_ms;
 use crate::run::config::{Actuation, Address, Config, PoolEntry, PoolIdentity};
 use crate::run::wiring::{self, Clients};
@@ -100,6 +102,7 @@ impl Asking<'_> {
         Facts {
             now_ms: now_ms(),
             whom: self.who.to_string(),
+            exists: self.exists().await,
             definition,
             kinds,
             rights,
@@ -127,6 +130,16 @@ impl Asking<'_> {
         // What did not come is told of.
         let _ = timeout(self.patience, known).await;
         (cluster.view(), cluster.missing())
+    }
+
+    /// Whether whoever is asked about exists.
+    async fn exists(&self) -> Answer<bool> {
+        let Who::ServiceAccount { namespace, name } = self.who else {
+            return Ok(true);
+        };
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.clients.asking.clone(), namespace);
+        let account = accounts.get_metadata_opt(name).await;
+        answer(account, "`get` of serviceaccounts").map(|account| account.is_some())
     }
 
     async fn kinds(&self) -> Vec<(&'static str, Answer<bool>)> {
@@ -203,8 +216,8 @@ impl Asking<'_> {
         let config = self.config;
         let serves = ours || config.listen.external_metrics != Address::Off;
         match right.need {
-            Need::Always | Need::WithKind | Need::Scaling | Need::LeaderLabel => true,
-            Need::Comfort(_) => true,
+            Need::Always | Need::WithKind | Need::LeaderLabel | Need::Comfort(_) => true,
+            Need::Scaling => config.scale_from_zero.enabled || config.scales_directly(),
             Need::Inventory => config.limit_to_inventory && config.namespaces.is_empty(),
             Need::Tolerance => config.manage_hpa_tolerance,
             Need::ExternalMetrics => serves,
@@ -212,11 +225,32 @@ impl Asking<'_> {
         }
     }
 
+    /// Of WVA's ConfigMaps, those of single namespaces are got, and those of all are listed.
+    fn is_idle(&self, right: &Right, verb: &str) -> bool {
+        let idle = match self.config.namespaces.is_empty() {
+            true => "get",
+            false => "list",
+        };
+        right.resource == "configmaps" && right.scope == Scope::Watched && verb == idle
+    }
+
+    /// The one object that a right may be limited to. What is yet to be made has no name.
+    fn object(&self, right: &Right, verb: &str) -> Option<&str> {
+        match right.resource {
+            "secrets" if verb != "create" => Some(&self.config.external_metrics.secret),
+            _ => right.object(),
+        }
+    }
+
     async fn ask(&self, right: Right, namespace: Option<String>) -> Asked {
         let mut lacks = Ok(Vec::new());
+        let client = &self.clients.asking;
         for verb in right.verbs {
-            let client = &self.clients.asking;
-            let allowed = rights::allowed(client, self.who, (&right, verb), namespace.as_deref());
+            if self.is_idle(&right, verb) {
+                continue;
+            }
+            let place = (namespace.as_deref(), self.object(&right, verb));
+            let allowed = rights::allowed(client, self.who, (&right, verb), place);
             match allowed.await {
                 Ok(true) => {}
                 Ok(false) => lacks.iter_mut().for_each(|lacks| lacks.push(*verb)),
@@ -294,11 +328,23 @@ impl Asking<'_> {
                     target: view.target.to_string(),
                     max_replicas: variant.max_replicas,
                     scalers: view.scalers.clone(),
+                    said: said(view),
                     warnings: view.warnings.clone(),
                 })
                 .collect(),
         }
     }
+}
+
+/// What the operator says in the object's status that is not well.
+fn said(view: &VariantView) -> Vec<Said> {
+    let bad = view.said_false();
+    bad.map(|(kind, reason, message)| Said {
+        kind: kind.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    })
+    .collect()
 }
 
 fn told(error: impl Display) -> String {

@@ -222,6 +222,12 @@ impl Config {
         self.tick_timeout_seconds.unwrap_or(self.interval_seconds)
     }
 
+    /// Whether any pool is to be.
+    pub(crate) fn scales_directly(&self) -> bool {
+        let direct = Actuation::Direct;
+        self.actuation == direct || self.pools.iter().any(|of| of.actuation == Some(direct))
+    }
+
     /// Where the Lease and what is remembered are, and WVA's settings for all namespaces.
     /// `namespace` is that of the kubeconfig, or the pod's own.
     pub(crate) fn own_namespace(&self, namespace: &str) -> String {

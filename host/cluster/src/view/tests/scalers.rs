@@ -101,7 +101,8 @@ fn a_prometheus_trigger_takes_a_missing_series_for_zero_unless_it_is_told_not_to
         let triggers = json!([{"type": "prometheus", "metadata": metadata}]);
         objects.push(unsaid("a/s", "d").with("/spec/triggers", triggers));
         let seen = view(&mut index_of(&objects));
-        seen.pools[0].variants[0].scalers[0].missing_is_zero
+        let misreads = &seen.pools[0].variants[0].scalers[0].misreads;
+        misreads.contains(&Misreading::MissingIsZero)
     };
     let ours = "wva_desired_replicas{variant_name=\"v\"}";
     assert!(reads_zero(None, ours));

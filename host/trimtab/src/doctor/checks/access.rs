@@ -9,6 +9,16 @@ use crate::doctor::facts::{Asked, Facts, Leader};
 
 pub(super) fn rights(facts: &Facts) -> Vec<Check> {
     let whom = &facts.whom;
+    match &facts.exists {
+        Ok(true) => {}
+        Ok(false) => {
+            let nobody = Check::ok(Area::Rights, "rights", format!("there is no {whom}"));
+            return vec![nobody.failed(
+                "install Trimtab, or name the operator's service account: --as NAMESPACE/NAME",
+            )];
+        }
+        Err(why) => return vec![Check::unknown(Area::Rights, "rights", why)],
+    }
     let mut checks: Vec<Check> = facts.rights.iter().filter_map(lacking).collect();
     if checks.is_empty() {
         let found = format!("{whom} has all {} that are needed", facts.rights.len());
@@ -132,8 +142,9 @@ pub(super) fn external_metrics(facts: &Facts) -> Vec<Check> {
         }
         Owner::Nobody => found("nobody serves them, and no HPA of a variant reads them".to_owned()),
         Owner::Other(other) if read => found(format!("Service {other} serves them")).warning(
-            "it must serve wva_desired_replicas from Prometheus; where it does not, give the \
-             APIService to us, or scale by KEDA's external scaler",
+            "an adapter must serve wva_desired_replicas from Prometheus. KEDA serves its own \
+             ScaledObjects alone, which need the APIService: let it scale, by a trigger \
+             external-push in place of the HPA",
         ),
         Owner::Other(other) => found(format!(
             "Service {other} serves them, and no HPA of a variant reads them"

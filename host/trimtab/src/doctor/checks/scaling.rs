@@ -1,10 +1,10 @@
 //! Variants, and whether what is asked for of them comes to be.
 
 use trimtab_cluster::Way;
-use trimtab_cluster::view::ScalerView;
+use trimtab_cluster::view::{Misreading, ScalerView};
 
 use super::{Area, Check};
-use crate::doctor::facts::{Facts, PoolFacts, VariantFacts};
+use crate::doctor::facts::{Facts, PoolFacts, Said, VariantFacts};
 
 pub(super) fn variants(facts: &Facts) -> Vec<Check> {
     let area = Area::Variants;
@@ -16,6 +16,7 @@ pub(super) fn variants(facts: &Facts) -> Vec<Check> {
     for pool in &facts.pools {
         for variant in &pool.variants {
             let what = title(pool, variant);
+            checks.extend(variant.said.iter().map(|said| told(&what, said)));
             if variant.warnings.is_empty() {
                 let found = format!("scales {}", variant.target);
                 checks.push(Check::ok(area, what, found));
@@ -30,6 +31,24 @@ pub(super) fn variants(facts: &Facts) -> Vec<Check> {
     checks
 }
 
+/// It sees from where it runs what may look well from here.
+fn told(what: &str, said: &Said) -> Check {
+    let Said {
+        kind,
+        reason,
+        message,
+    } = said;
+    let found = format!("the operator says: {kind} is False, {reason}: {message}");
+    let check = Check::ok(Area::Variants, what, found);
+    if reason == "PrometheusError" {
+        return check.failed(
+            "let the operator reach Prometheus: `prometheus` in its configuration, the network from \
+             its pod; until then no count is lowered",
+        );
+    }
+    check.warning("do what its message says; `kubectl describe va` shows it, too")
+}
+
 fn title(pool: &PoolFacts, variant: &VariantFacts) -> String {
     format!("variant `{}` of pool {}", variant.name, pool.name)
 }
@@ -42,7 +61,7 @@ pub(super) fn scalers(facts: &Facts) -> Vec<Check> {
             let before = checks.len();
             checks.extend(acted_on(pool, variant, &what));
             for scaler in variant.scalers.iter().filter(|of| of.reads_us) {
-                checks.extend(trouble(scaler));
+                checks.extend(trouble(scaler, pool.enforced));
                 checks.extend(swallowed(scaler, variant.max_replicas));
             }
             if checks.len() == before {
@@ -91,11 +110,12 @@ fn acted_on(pool: &PoolFacts, variant: &VariantFacts, what: &str) -> Option<Chec
 }
 
 /// What keeps one that reads us from it.
-fn trouble(scaler: &ScalerView) -> Vec<Check> {
+fn trouble(scaler: &ScalerView, enforced: bool) -> Vec<Check> {
     let what = scaler.claimant.to_string();
     let found = |found: String| Check::ok(Area::Scaling, what.clone(), found);
     let mut checks = Vec::new();
-    if let Some(complaint) = &scaler.complaint {
+    // Nobody is told anything while a mode keeps the count.
+    if let Some(complaint) = scaler.complaint.as_ref().filter(|_| enforced) {
         checks.push(
             found(format!("does not scale: {complaint}")).failed(
                 "see who serves what it reads (external metrics, KEDA's log), and its target",
@@ -115,11 +135,18 @@ fn trouble(scaler: &ScalerView) -> Vec<Check> {
             "remove its annotations autoscaling.keda.sh/paused and paused-replicas, unless that is meant",
         ));
     }
-    if scaler.missing_is_zero {
-        let read = "its prometheus trigger reads a series that is missing as 0";
-        checks
-            .push(found(read.to_owned()).failed("set ignoreNullValues: \"false\" in that trigger"));
-    }
+    checks.extend(scaler.misreads.iter().map(|misread| match misread {
+        Misreading::MissingIsZero => {
+            let read = "its prometheus trigger reads a series that is missing as 0";
+            found(read.to_owned()).failed("set ignoreNullValues: \"false\" in that trigger")
+        }
+        Misreading::AnotherTarget => {
+            let read =
+                "it holds the count that is asked for against another target than 1 a replica";
+            found(read.to_owned())
+                .failed("make its target an AverageValue of 1 (KEDA: threshold \"1\")")
+        }
+    }));
     checks
 }
 

@@ -3,11 +3,11 @@
 use trimtab_cluster::delegation::Owner;
 use trimtab_cluster::lease::Held;
 use trimtab_cluster::rights::RIGHTS;
-use trimtab_cluster::view::ScalerView;
+use trimtab_cluster::view::{Misreading, ScalerView};
 use trimtab_cluster::{Claimant, Way};
 
 use super::*;
-use crate::doctor::facts::{Asked, External, Leader, VariantFacts};
+use crate::doctor::facts::{Asked, External, Leader, Said, VariantFacts};
 
 const NOW: u64 = 1_000_000;
 
@@ -24,7 +24,7 @@ fn hpa() -> ScalerView {
         sets_tolerance: false,
         complaint: None,
         deaf_to: None,
-        missing_is_zero: false,
+        misreads: Vec::new(),
         paused: false,
     }
 }
@@ -38,6 +38,7 @@ fn well() -> Facts {
     Facts {
         now_ms: NOW,
         whom: "service account t/trimtab".to_owned(),
+        exists: Ok(true),
         definition: Ok(Some(Installed::Ours)),
         kinds: vec![("LeaderWorkerSet", Ok(false))],
         rights: rights.collect(),
@@ -72,6 +73,7 @@ fn well() -> Facts {
                 target: "Deployment a/chat".to_owned(),
                 max_replicas: 8,
                 scalers: vec![hpa()],
+                said: Vec::new(),
                 warnings: Vec::new(),
             }],
         }],
@@ -141,6 +143,42 @@ fn a_right_that_lacks_is_named_with_what_is_lost() {
         "right to events.events.k8s.io",
         "log",
     );
+}
+
+#[test]
+fn who_does_not_exist_lacks_no_rights_but_an_installation() {
+    let told = wrong(|facts| {
+        facts.exists = Ok(false);
+        facts.rights[0].lacks = Ok(vec!["list"]);
+    });
+    says(
+        &told,
+        Level::Failed,
+        "no service account t/trimtab",
+        "install",
+    );
+}
+
+#[test]
+fn what_the_operator_says_is_told() {
+    let said = |reason: &str| {
+        wrong(|facts| {
+            facts.pools[0].variants[0].said = vec![Said {
+                kind: "MetricsAvailable".to_owned(),
+                reason: reason.to_owned(),
+                message: "connection refused".to_owned(),
+            }];
+        })
+    };
+    let away = said("PrometheusError");
+    says(
+        &away,
+        Level::Failed,
+        "connection refused",
+        "reach Prometheus",
+    );
+    let missing = said("MetricsMissing");
+    says(&missing, Level::Warning, "MetricsMissing", "describe va");
 }
 
 #[test]
@@ -220,7 +258,12 @@ fn external_metrics_are_wanted_only_where_hpas_read_them() {
         "listen.externalMetrics",
     );
     let other = Owner::Other("keda/metrics".to_owned());
-    says(&owner(other), Level::Warning, "keda/metrics", "Prometheus");
+    says(
+        &owner(other),
+        Level::Warning,
+        "keda/metrics",
+        "external-push",
+    );
     let away =
         wrong(|facts| facts.external.unavailable = Ok(Some("MissingEndpoints: x".to_owned())));
     says(
@@ -276,8 +319,10 @@ fn scalers_that_are_deaf_or_fail_or_read_nothing_as_zero_are_told() {
     says(&fails, Level::Failed, why, "");
     let paused = wrong(|facts| scaler(facts).paused = true);
     says(&paused, Level::Warning, "paused it", "paused-replicas");
-    let zero = wrong(|facts| scaler(facts).missing_is_zero = true);
+    let zero = wrong(|facts| scaler(facts).misreads = vec![Misreading::MissingIsZero]);
     says(&zero, Level::Failed, "as 0", "ignoreNullValues");
+    let ratio = wrong(|facts| scaler(facts).misreads = vec![Misreading::AnotherTarget]);
+    says(&ratio, Level::Failed, "another target", "AverageValue");
 }
 
 #[test]
@@ -323,7 +368,7 @@ fn claims_that_came_to_nothing_are_told_with_the_reason() {
     });
     says(&warned, Level::Warning, "no GPU", "");
     let unseen = wrong(|facts| facts.missing.push("Pod: forbidden".to_owned()));
-    says(&unseen, Level::Failed, "Pod: forbidden", "listed");
+    says(&unseen, Level::Failed, "Pod: forbidden", "list and watch");
 }
 
 #[test]
