@@ -183,27 +183,3 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}
-
-{{/*
-Whose external.metrics.k8s.io is, as NAMESPACE/NAME of the Service, where it is not this release's.
-Without a cluster to look at: nobody's.
-*/}}
-{{- define "trimtab.otherOwner" -}}
-{{- $found := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
-{{- if $found }}
-{{- $annotations := $found.metadata.annotations | default dict }}
-{{- $name := get $annotations "meta.helm.sh/release-name" }}
-{{- $namespace := get $annotations "meta.helm.sh/release-namespace" }}
-{{- if not (and (eq $name .Release.Name) (eq $namespace .Release.Namespace)) }}
-{{- with $found.spec.service }}{{ .namespace }}/{{ .name }}{{ else }}no Service{{ end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* `true` where the APIService is to be made. */}}
-{{- define "trimtab.ownsApiService" -}}
-{{- with .Values.externalMetrics }}
-{{- $create := toString .apiService.create }}
-{{- if and .enabled (or (eq $create "true") (and (eq $create "auto") (not (include "trimtab.otherOwner" $)))) }}true{{ end }}
-{{- end }}
-{{- end }}
