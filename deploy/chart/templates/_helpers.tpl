@@ -2,20 +2,27 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Beginning of the names of all objects; 40 characters leave room for what comes behind. */}}
+{{/*
+Beginning of the names of all objects; 40 characters leave room for what comes behind. A release may
+have dots in its name and begin with a digit; a Service may not.
+*/}}
 {{- define "trimtab.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name (include "trimtab.name" .) }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- $name = .Values.fullnameOverride }}
 {{- else if contains (include "trimtab.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "trimtab.name" .) | trunc 40 | trimSuffix "-" }}
+{{- $name = .Release.Name }}
 {{- end }}
+{{- if regexMatch "^[0-9]" $name }}
+{{- $name = printf "%s-%s" .Chart.Name $name }}
+{{- end }}
+{{- regexReplaceAll "-+$" ($name | replace "." "-" | trunc 40) "" }}
 {{- end }}
 
+{{/* Names are quoted by toYaml, where YAML reads something else: `y`, `123`, `1e3`. */}}
 {{- define "trimtab.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "trimtab.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "trimtab.name" . | toYaml }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "trimtab.labels" -}}
@@ -25,10 +32,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The Lease that makes one of the replicas decide, as the program names it, too. */}}
+{{/*
+The Lease that makes one of the replicas decide. It has the release's name, where the program's own
+default would be one for all releases of the namespace.
+*/}}
 {{- define "trimtab.lease" -}}
-{{- $instance := dig "controllerInstance" "" .Values.config }}
-{{- dig "leaderElection" "leaseName" "" .Values.config | default (empty $instance | ternary "trimtab" (printf "trimtab-%s" $instance)) }}
+{{- $name := include "trimtab.fullname" . }}
+{{- with dig "controllerInstance" "" .Values.config }}
+{{- $name = printf "%s-%s" $name . }}
+{{- end }}
+{{- dig "leaderElection" "leaseName" "" .Values.config | default $name }}
 {{- end }}
 
 {{/* The replica that decides labels itself with the Lease: whoever scales asks it alone. */}}
@@ -77,8 +90,12 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- if and (gt (int .Values.replicas) 1) (not (dig "leaderElection" "enabled" true .Values.config)) }}
 {{- fail "replicas: several need config.leaderElection.enabled" }}
 {{- end }}
-{{- if gt (len (include "trimtab.lease" .)) 63 }}
-{{- fail (printf "config.leaderElection.leaseName: `%s` is longer than the 63 characters of a label, by which Services find who leads" (include "trimtab.lease" .)) }}
+{{- $lease := include "trimtab.lease" . }}
+{{- if gt (len $lease) 63 }}
+{{- fail (printf "config.leaderElection.leaseName: `%s` is longer than the 63 characters of a label, by which Services find who leads" $lease) }}
+{{- end }}
+{{- if regexMatch "[^-.a-z0-9]" $lease }}
+{{- fail (printf "config.leaderElection.leaseName: the Lease of this controllerInstance would be `%s`, which is no name; give it one of lower-case letters, digits and `-`" $lease) }}
 {{- end }}
 {{- if and .Values.externalMetrics.enabled (ne (include "trimtab.stateNamespace" .) .Release.Namespace) }}
 {{- fail "config.leaderElection.namespace: external metrics need it to be the release's own namespace; leave it out, or set externalMetrics.enabled=false" }}
@@ -165,28 +182,4 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- $_ := unset . "level" }}
 {{- end }}
 {{- toYaml $config }}
-{{- end }}
-
-{{/*
-Whose external.metrics.k8s.io is, as NAMESPACE/NAME of the Service, where it is not this release's.
-Without a cluster to look at: nobody's.
-*/}}
-{{- define "trimtab.otherOwner" -}}
-{{- $found := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
-{{- if $found }}
-{{- $annotations := $found.metadata.annotations | default dict }}
-{{- $name := get $annotations "meta.helm.sh/release-name" }}
-{{- $namespace := get $annotations "meta.helm.sh/release-namespace" }}
-{{- if not (and (eq $name .Release.Name) (eq $namespace .Release.Namespace)) }}
-{{- with $found.spec.service }}{{ .namespace }}/{{ .name }}{{ else }}no Service{{ end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* `true` where the APIService is to be made. */}}
-{{- define "trimtab.ownsApiService" -}}
-{{- with .Values.externalMetrics }}
-{{- $create := toString .apiService.create }}
-{{- if and .enabled (or (eq $create "true") (and (eq $create "auto") (not (include "trimtab.otherOwner" $)))) }}true{{ end }}
-{{- end }}
 {{- end }}

@@ -142,8 +142,8 @@
 {{/* The subject of every binding. */}}
 {{- define "trimtab.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "trimtab.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "trimtab.serviceAccount" . | toYaml }}
+  namespace: {{ .Release.Namespace | toYaml }}
 {{- end }}
 
 {{/* A Role and its binding: a list of the chart's root, the namespace, the name and the rules. */}}
@@ -152,8 +152,8 @@
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ index . 2 }}
-  namespace: {{ index . 1 }}
+  name: {{ index . 2 | toYaml }}
+  namespace: {{ index . 1 | toYaml }}
   labels:
     {{- include "trimtab.labels" $root | nindent 4 }}
 rules:
@@ -162,14 +162,14 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  name: {{ index . 2 }}
-  namespace: {{ index . 1 }}
+  name: {{ index . 2 | toYaml }}
+  namespace: {{ index . 1 | toYaml }}
   labels:
     {{- include "trimtab.labels" $root | nindent 4 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
-  name: {{ index . 2 }}
+  name: {{ index . 2 | toYaml }}
 subjects:
   {{- include "trimtab.subjects" $root | nindent 2 }}
 {{- end }}
