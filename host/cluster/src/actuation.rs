@@ -1,7 +1,7 @@
 //! Whether what is asked for comes to be; and where it does not, why, and what to do.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -97,21 +97,39 @@ pub fn of_pool(
         .map(|(of, decided)| {
             let mut wanted = of_variant(of, decision, decided, metrics);
             let finding = findings.next().flatten();
-            wanted.conditions.extend(actuated(decided, finding));
+            let actuated = actuated(decision, decided, finding);
+            wanted.conditions.extend(actuated);
             wanted
         })
         .collect()
 }
 
 /// Whether what is asked for comes to be; what is asked of nobody does not.
-fn actuated(decided: &VariantDecision, finding: Option<&Finding>) -> Option<Shown> {
+fn actuated(
+    pool: &PoolDecision,
+    decided: &VariantDecision,
+    finding: Option<&Finding>,
+) -> Option<Shown> {
+    let own = format!("`{}`: ", decided.variant);
+    let failed = pool.conditions.iter().find_map(|told| {
+        let (reason, is_own) = match told.reason.as_str() {
+            condition::SCALING_FAILED => {
+                (condition::SCALING_FAILED, told.message.starts_with(&own))
+            }
+            condition::CANNOT_START => (condition::CANNOT_START, true),
+            _ => return None,
+        };
+        is_own.then_some((reason, &told.message))
+    });
+    let found = finding.map(|finding| (finding.reason, &finding.message));
+    let wrong = failed.or(found);
     decided.published.then(|| Shown {
         kind: "Actuated",
-        holds: finding.is_none(),
-        reason: finding.map_or("OnItsWay", |finding| finding.reason),
-        message: finding.map_or_else(
+        holds: wrong.is_none(),
+        reason: wrong.map_or("OnItsWay", |(reason, _)| reason),
+        message: wrong.map_or_else(
             || "what is asked for is there, or is being done".to_owned(),
-            |finding| finding.message.clone(),
+            |(_, message)| message.clone(),
         ),
     })
 }
@@ -239,7 +257,7 @@ fn optimization_ready(pool: &PoolDecision, metrics: &MetricsState, reason: &str)
     }
 }
 
-/// Why the count is what it is: what keeps it from being judged at all, else the guard's last word,
+/// Why the count is what it is: that replicas get nothing to do, what keeps it from being judged, else the guard's last word,
 /// else the plan's.
 fn reason(pool: &PoolDecision, decided: &VariantDecision) -> String {
     let told = |code: &&str| pool.conditions.iter().find(|told| told.reason == **code);
@@ -248,8 +266,10 @@ fn reason(pool: &PoolDecision, decided: &VariantDecision) -> String {
         .proposed
         .is_none()
         .then(|| unjudged.iter().find_map(told));
-    let held = held.flatten().map(|told| told.message.as_str());
-    let reason = held.unwrap_or_else(|| decided.why());
+    let stuck = told(&condition::ROUTER_STUCK);
+    let told = stuck.or_else(|| held.flatten());
+    let told = told.map(|told| told.message.as_str());
+    let reason = told.unwrap_or_else(|| decided.why());
     excerpt(if reason.is_empty() { "held" } else { reason })
 }
 

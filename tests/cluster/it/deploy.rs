@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService as ApiServiceObject;
 use kube::ResourceExt as _;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use trimtab_cluster_tests::api_service::ApiService;
@@ -30,23 +31,36 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
 }
 
+/// What Helm says to a command on the chart, as a release `trimtab` in a namespace.
+async fn helm(
+    plane: &ControlPlane,
+    command: &str,
+    namespace: &str,
+    more: &[&str],
+) -> anyhow::Result<String> {
+    let mut helm = std::process::Command::new(plane.built("helm"));
+    helm.env("KUBECONFIG", plane.kubeconfig())
+        .args([command, "trimtab", "--namespace", namespace])
+        .arg(deploy().join("chart"))
+        .args(["--set", "config.prometheus.url=http://prometheus:9090"])
+        .args(more);
+    let output = tokio::task::spawn_blocking(move || helm.output()).await??;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "helm: {said}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// Objects of the chart, as a release `trimtab` in a namespace has them.
 async fn rendered(
     plane: &ControlPlane,
     namespace: &str,
     values: &[&str],
 ) -> anyhow::Result<Vec<Value>> {
-    let mut helm = std::process::Command::new(plane.built("helm"));
-    helm.args(["template", "trimtab", "--namespace", namespace])
-        .arg(deploy().join("chart"))
-        .args(["--set", "config.prometheus.url=http://prometheus:9090"]);
+    let mut more = Vec::new();
     for value in values {
-        helm.args(["--set-json", value]);
+        more.extend(["--set-json", value]);
     }
-    let output = tokio::task::spawn_blocking(move || helm.output()).await??;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "helm: {said}");
-    let text = String::from_utf8(output.stdout)?;
+    let text = helm(plane, "template", namespace, &more).await?;
     let documents = text.split("\n---").filter(|text| text.contains("kind:"));
     documents
         .map(|text| Ok(serde_saphyr::from_str::<Value>(text)?))
@@ -261,4 +275,54 @@ async fn manifests_and_examples_are_taken() -> anyhow::Result<()> {
         ensure!(said.lines().count() > 1, "{said}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn an_upgrade_leaves_external_metrics_to_whoever_took_them_over() -> anyhow::Result<()> {
+    let plane = ControlPlane::start(Options::default()).await?;
+    install_own(&plane).await?;
+    in_namespace(&plane, async |namespace| {
+        let name = namespace.name();
+        let owner = async || {
+            let name = "v1beta1.external.metrics.k8s.io";
+            let service = "jsonpath={.spec.service.name}";
+            plane
+                .kubectl(&["get", "apiservice", name, "-o", service])
+                .await
+        };
+        let said = helm(&plane, "install", name, &[]).await?;
+        ensure!(
+            said.contains("HPAs read wva_desired_replicas from here"),
+            "{said}"
+        );
+        ensure!(owner().await? == "trimtab-external-metrics");
+
+        let apis: Api<ApiServiceObject> = Api::all(namespace.client());
+        let apis_name = "v1beta1.external.metrics.k8s.io";
+        apis.delete(apis_name, &DeleteParams::default()).await?;
+        let _theirs = ApiService::route(&plane, name, "keda-metrics", 1, None).await?;
+        for create in ["auto", "false"] {
+            let create = format!("externalMetrics.apiService.create={create}");
+            let refused = helm(&plane, "upgrade", name, &["--set", &create]).await;
+            let refused = format!("{:#}", refused.unwrap_err());
+            let owned = format!("belongs to {name}/keda-metrics");
+            for words in [owned.as_str(), "helm.sh/resource-policy=keep"] {
+                ensure!(refused.contains(words), "{refused}");
+            }
+        }
+        let keep = [
+            "annotate",
+            "apiservice",
+            apis_name,
+            "helm.sh/resource-policy=keep",
+        ];
+        plane.kubectl(&keep).await?;
+        for _ in 0..2 {
+            let said = helm(&plane, "upgrade", name, &[]).await?;
+            ensure!(said.contains("was left alone"), "{said}");
+            ensure!(owner().await? == "keda-metrics");
+        }
+        Ok(())
+    })
+    .await
 }

@@ -6,7 +6,7 @@ use trimtab_contract::Role;
 use super::*;
 use crate::index::testing::*;
 
-fn decided(current: u32, desired: u32) -> VariantDecision {
+pub(crate) fn decided(current: u32, desired: u32) -> VariantDecision {
     VariantDecision {
         variant: "v".to_owned(),
         accelerator: H100.to_owned(),
@@ -176,7 +176,7 @@ fn a_scaled_object_whose_metric_keda_does_not_know_is_deaf() {
 
 #[test]
 fn what_is_to_be_scaled_directly_and_has_a_scaler_is_told() {
-    let of = variant_of(1, &[reads_us("h")]);
+    let of = variant_of(1, &[reads_us("a/h")]);
     let found = finding(&of, &decided(1, 1), true, None).unwrap();
     assert_eq!(found.reason, reason::ACTUATION_CONFLICT);
     assert!(found.message.contains("a/h scales"), "{}", found.message);
@@ -234,7 +234,7 @@ fn how_long_it_has_been_apart_begins_anew_when_it_was_reached() {
     assert_eq!(at(2 * LONG_MS + 4, 2), Some(reason::LAGGING));
 }
 
-fn decision_of(namespace: &str, pool: &str) -> PoolDecision {
+pub(crate) fn decision_of(namespace: &str, pool: &str) -> PoolDecision {
     PoolDecision {
         now_ms: 0,
         namespace: namespace.to_owned(),

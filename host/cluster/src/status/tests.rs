@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use trimtab_core::decision::Condition;
+
 use super::*;
+use crate::actuation::tests::{decided, decision_of};
 
 fn claimant(name: &str) -> Claimant {
     Claimant {
@@ -238,4 +241,29 @@ fn a_refused_claim_keeps_the_count_that_was_decided() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_pool_that_cannot_be_started_and_a_workload_that_cannot_be_scaled_say_so() {
+    let of = |reason: &str, message: &str| {
+        let mut pool = decision_of("n", "p");
+        pool.conditions = vec![Condition::new(reason, message.to_owned())];
+        let shown = actuated(&pool, &decided(0, 1), None).unwrap();
+        (shown.holds, shown.reason, shown.message)
+    };
+    let why = "`v`: Deployment n/d is not scaled: forbidden";
+    let failed = of(condition::SCALING_FAILED, why);
+    assert_eq!(failed, (false, "ScalingFailed", why.to_owned()));
+    let other = of(
+        condition::SCALING_FAILED,
+        "`w`: Deployment n/e is not scaled",
+    );
+    assert!(other.0, "another variant's: {other:?}");
+    let cannot = of(condition::CANNOT_START, "a request waits");
+    assert_eq!(cannot, (false, "CannotStart", "a request waits".to_owned()));
+
+    let mut pool = decision_of("n", "p");
+    let stuck = "20 requests wait, and no replica has any";
+    pool.conditions = vec![Condition::new(condition::ROUTER_STUCK, stuck)];
+    assert_eq!(reason(&pool, &decided(1, 1)), stuck);
 }
