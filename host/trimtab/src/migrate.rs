@@ -1,12 +1,17 @@
 //! `trimtab migrate`: the objects that replace what scales model servers now. Reads; changes nothing.
 
+mod bounds;
 mod hpa;
 mod known;
+mod names;
 mod object;
 mod plan;
 mod render;
+mod rules;
 mod scaled_object;
+mod scaler;
 mod settings;
+mod signal;
 mod sources;
 #[cfg(test)]
 mod tests;

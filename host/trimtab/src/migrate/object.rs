@@ -16,13 +16,8 @@ const OF_THE_SERVER: [&str; 8] = [
     "finalizers",
 ];
 
-/// Annotations by which others keep what they did: of an object that changed they say nothing.
-const OF_OTHERS: [&str; 4] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "autoscaling.alpha.kubernetes.io/conditions",
-    "autoscaling.alpha.kubernetes.io/current-metrics",
-    "autoscaling.alpha.kubernetes.io/metrics",
-];
+/// Annotation by which kubectl keeps what was applied: of an object that changed it says nothing.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The text at a JSON pointer.
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -35,8 +30,11 @@ pub(super) fn kind(object: &Value) -> &str {
 
 /// Of its API version; empty for the core group.
 pub(super) fn group(object: &Value) -> &str {
-    let version = text(object, "/apiVersion").unwrap_or_default();
-    version.split_once('/').map_or("", |(group, _)| group)
+    group_of(text(object, "/apiVersion").unwrap_or_default())
+}
+
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 pub(super) fn name(object: &Value) -> &str {
@@ -45,7 +43,23 @@ pub(super) fn name(object: &Value) -> &str {
 
 /// As kubectl takes it where nothing is said.
 pub(super) fn namespace(object: &Value) -> &str {
-    text(object, "/metadata/namespace").unwrap_or("default")
+    said_namespace(object).unwrap_or("default")
+}
+
+pub(super) fn said_namespace(object: &Value) -> Option<&str> {
+    text(object, "/metadata/namespace").filter(|said| !said.is_empty())
+}
+
+pub(super) fn is_variant(object: &Value) -> bool {
+    (group(object), kind(object)) == ("llmd.ai", "VariantAutoscaling")
+}
+
+/// Whether it is an HPA or a ScaledObject.
+pub(super) fn is_scaler(object: &Value) -> bool {
+    matches!(
+        (group(object), kind(object)),
+        ("autoscaling", "HorizontalPodAutoscaler") | ("keda.sh", "ScaledObject")
+    )
 }
 
 pub(super) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
@@ -73,12 +87,11 @@ pub(super) fn rewritten(object: &Value, api_version: &str, spec: Map<String, Val
     let metadata = object.get("metadata").and_then(Value::as_object);
     let mut metadata = metadata.cloned().unwrap_or_default();
     metadata.retain(|key, _| !OF_THE_SERVER.contains(&key.as_str()));
-    metadata.insert("namespace".to_owned(), namespace(object).into());
     if let Some(annotations) = metadata
         .get_mut("annotations")
         .and_then(Value::as_object_mut)
     {
-        annotations.retain(|key, _| !OF_OTHERS.contains(&key.as_str()));
+        annotations.remove(LAST_APPLIED);
         if annotations.is_empty() {
             metadata.remove("annotations");
         }
