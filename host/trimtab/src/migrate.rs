@@ -61,7 +61,7 @@ enum Format {
 }
 
 /// # Errors
-/// A file cannot be read, or there is no cluster.
+/// A file cannot be read or has no objects, or there is no cluster.
 pub(crate) fn run(arguments: &MigrateArguments) -> Result<Output> {
     let found = if arguments.files.is_empty() {
         sources::cluster(&arguments.namespace)?

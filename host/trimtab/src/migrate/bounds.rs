@@ -20,7 +20,7 @@ impl Bounds {
     /// What of the scaler the API server or KEDA refuses.
     pub(super) fn of(scaler: &Value) -> Result<Self, Vec<String>> {
         let is_keda = kind(scaler) == "ScaledObject";
-        let mut faults = nameless(scaler, !is_keda);
+        let mut faults = Vec::new();
         let [min_key, max_key] = if is_keda {
             ["minReplicaCount", "maxReplicaCount"]
         } else {
@@ -70,7 +70,9 @@ impl Bounds {
 }
 
 /// Names that are missing: its own, and those of what it scales.
-fn nameless(scaler: &Value, says_kind: bool) -> Vec<String> {
+pub(super) fn nameless(scaler: &Value) -> Vec<String> {
+    // KEDA takes a Deployment where none is said.
+    let says_kind = kind(scaler) != "ScaledObject";
     let mut faults = Vec::new();
     if name(scaler).is_empty() {
         faults.push("metadata.name is missing".to_owned());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::bounds::Bounds;
-use super::object::{list, namespace, rewritten, said_namespace, spec, text};
+use super::object::{list, namespace, plain, rewritten, said_namespace, spec, text};
 use super::scaler::Replacement;
 use super::signal::{METRIC, source, threshold};
 
@@ -66,14 +66,9 @@ fn told(metric: &Value) -> String {
         .or_else(|| text(metric, &format!("/{key}/name")))
         .unwrap_or("a metric");
     let target = |field: &str| metric.pointer(&format!("/{key}/target/{field}"));
-    let written = ["averageValue", "value"].iter().find_map(|field| {
-        let value = target(field)?;
-        Some(
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned),
-        )
-    });
+    let written = target("averageValue")
+        .or_else(|| target("value"))
+        .map(plain);
     let share = || target("averageUtilization").map(|share| format!("{share} %"));
     let at = written
         .or_else(share)

@@ -49,8 +49,10 @@ impl Known {
                 known.pools.push((namespace(object).to_owned(), selected));
             }
             // Any kind may be scaled: an HPA says which.
-            let mut templates = ["/spec/template", "/spec/leaderWorkerTemplate"].iter();
-            let has_pods = templates.any(|of| object.pointer(of).is_some_and(Value::is_object));
+            let has_pods = object
+                .pointer("/spec/template/spec/containers")
+                .or_else(|| object.pointer("/spec/leaderWorkerTemplate"))
+                .is_some();
             let serving = has_pods.then(|| workload::serving(object).unwrap_or_default());
             known.workloads.insert(itself(object), serving);
         }

@@ -24,6 +24,13 @@ pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
     object.pointer(pointer)?.as_str()
 }
 
+/// A value as somebody would write it in a sentence.
+pub(super) fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
 pub(super) fn kind(object: &Value) -> &str {
     text(object, "/kind").unwrap_or_default()
 }

@@ -32,6 +32,12 @@ impl Rules {
         let (min, max) = (count("minReplicas"), count("maxReplicas"));
         let spec = Value::Object(spec);
         let mut faults: Vec<String> = self.spec.iter_errors(&spec).map(|of| told(&of)).collect();
+        // `format: int32`, of which JSON Schema knows nothing.
+        for count in [min, max].into_iter().flatten() {
+            if i32::try_from(count).is_err() {
+                faults.push(format!("spec: {count} replicas are more than {}", i32::MAX));
+            }
+        }
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::object::{list, rewritten, spec, text};
+use super::object::{list, plain, rewritten, spec, text};
 use super::scaler::Replacement;
 use super::signal::{self, threshold};
 
@@ -79,8 +79,9 @@ fn told(trigger: &Value) -> Vec<String> {
     for (key, value) in metadata.into_iter().flatten() {
         if key.starts_with("activation") {
             lost.push(format!(
-                "{signal}: {key} {value}: Trimtab tells KEDA when the workload is to run; there is \
-                 no threshold for that"
+                "{signal}: {key} {}: Trimtab tells KEDA when the workload is to run; there is no \
+                 threshold for that",
+                plain(value)
             ));
         }
     }

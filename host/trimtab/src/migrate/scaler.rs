@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, nameless};
 use super::known::{Known, Target, target};
 use super::names::Names;
 use super::object::{kind, list, name, namespace, text, title};
@@ -100,6 +100,10 @@ fn replace(
         let why = "KEDA makes it from its ScaledObject, and changes it by itself";
         return Err(Kept::new(Fate::LeftAlone, why));
     }
+    let missing = nameless(object);
+    if !missing.is_empty() {
+        return Err(refused(&missing));
+    }
     if let Some(hint) = signal::reads_us(object) {
         bounds(object)?;
         return Err(Kept::new(Fate::Stays, hint));
@@ -129,17 +133,21 @@ fn replace(
     let variant = taken.names.take(&target, claims);
     let variant = variant.map_err(|why| Kept::new(Fate::NoEqual, why))?;
     taken.scaled.insert(target);
-    Ok(Replaced {
-        made: model
-            .filter(|_| !claims)
-            .map(|model| variant::made_for(object, &model, (&variant, bounds))),
-        by: if is_keda {
-            scaled_object::replace(object, &variant, &wishes.scaler_address)
-        } else {
-            hpa::replace(object, &variant, bounds)
-        },
-        variant,
-    })
+    let made = model
+        .filter(|_| !claims)
+        .map(|model| variant::made_for(object, &model, (&variant, bounds)));
+    let mut by = if is_keda {
+        scaled_object::replace(object, &variant, &wishes.scaler_address)
+    } else {
+        hpa::replace(object, &variant, bounds)
+    };
+    if let Some(idle) = bounds.idle.filter(|_| made.is_none()) {
+        by.comments.push(format!(
+            "It becomes idle only where its variant may: minReplicas of its VariantAutoscaling has \
+             to be {idle}."
+        ));
+    }
+    Ok(Replaced { variant, made, by })
 }
 
 fn is_made_by_keda(object: &Value) -> bool {
@@ -148,13 +156,17 @@ fn is_made_by_keda(object: &Value) -> bool {
 }
 
 fn bounds(object: &Value) -> Result<Bounds, Kept> {
-    Bounds::of(object).map_err(|faults| Kept {
+    Bounds::of(object).map_err(|faults| refused(&faults))
+}
+
+fn refused(faults: &[String]) -> Kept {
+    let why = faults.iter();
+    Kept {
         fate: Fate::NoEqual,
-        why: faults
-            .iter()
+        why: why
             .map(|fault| format!("{fault}: correct it, and try again"))
             .collect(),
-    })
+    }
 }
 
 /// Versions before v2 keep behavior and metrics in annotations, or not at all.

@@ -46,6 +46,19 @@ fn the_idle_count_is_the_least_of_the_variant() {
     let told = "minReplicas is idleReplicaCount (0), the fewest that may be there; while it is not \
                 idle, KEDA keeps 2 all the same.";
     assert!(plan.documents[0].comments.contains(&told.to_owned()));
+    let variant = "
+---
+apiVersion: llmd.ai/v1alpha1
+kind: VariantAutoscaling
+metadata: {name: chat, namespace: a}
+spec: {scaleTargetRef: {kind: Deployment, name: chat}, modelID: m, minReplicas: 0}
+";
+    let plan = planned(&(scaled + variant));
+    let told = plan.documents[0].comments.last().unwrap();
+    assert!(
+        told.starts_with("It becomes idle only where its variant may:"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -57,7 +70,7 @@ fn what_a_replaced_trigger_had_besides_its_threshold_is_told() {
     let told = told(&server("Deployment", "chat"), &scaled);
     let signal = "trigger prometheus on vllm:num_requests_waiting";
     let lost = [
-        "activationThreshold \"5\": Trimtab tells KEDA when the workload is to run; there is no \
+        "activationThreshold 5: Trimtab tells KEDA when the workload is to run; there is no \
          threshold for that",
         "authenticationRef prom: it was for what that trigger asked; where KEDA is to show Trimtab \
          a certificate, give the new trigger one of its own",
@@ -240,6 +253,19 @@ fn bounds_that_would_be_refused_are_told_and_not_printed() {
         let why = format!("{fault}: correct it, and try again");
         assert_eq!(told(&server, &scaler), [(NO_EQUAL, why)]);
     }
+}
+
+#[test]
+fn a_scaler_without_names_is_told() {
+    let nameless = scaled("triggers: []").replace("name: chat}", "other: chat}");
+    let plan = planned(&nameless.replace("name: chat,", ""));
+    let why = ["metadata.name", "spec.scaleTargetRef.name"].map(|field| {
+        (
+            NO_EQUAL,
+            format!("{field} is missing: correct it, and try again"),
+        )
+    });
+    assert_eq!(rows(&plan, "ScaledObject a/"), why);
 }
 
 #[test]

@@ -37,6 +37,10 @@ fn what_the_api_server_refuses_is_told_and_not_printed() {
             "spec.variantCost: \"-1\" does not match \"^\\d+(\\.\\d+)?$\"",
         ),
         (
+            format!("{{{target}, modelID: m, maxReplicas: 3000000000}}"),
+            "spec: 3000000000 replicas are more than 2147483647",
+        ),
+        (
             format!("{{{target}, modelID: m, maxReplicas: 0}}"),
             "spec.maxReplicas: 0 is less than the minimum of 1",
         ),
