@@ -83,10 +83,21 @@ pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     found.map_or(&[], Vec::as_slice)
 }
 
-/// By namespace, kind and name.
+/// By namespace, kind and name; of one that is there twice, the later version first.
 pub(super) fn order(a: &Value, b: &Value) -> Ordering {
-    let of = |object: &Value| [namespace(object), kind(object), name(object)].map(str::to_owned);
-    of(a).cmp(&of(b))
+    let version = |object| text(object, "/apiVersion").unwrap_or_default();
+    place(a)
+        .cmp(&place(b))
+        .then_with(|| version(b).cmp(version(a)))
+}
+
+/// Whether both are the same object, in whichever version.
+pub(super) fn is_same(a: &Value, b: &Value) -> bool {
+    place(a) == place(b) && group(a) == group(b)
+}
+
+fn place(object: &Value) -> [&str; 3] {
+    [namespace(object), kind(object), name(object)]
 }
 
 /// The object as somebody would write it, with another spec.

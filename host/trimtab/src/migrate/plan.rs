@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::known::Known;
-use super::object::{is_scaler, is_variant, order};
+use super::object::{is_same, is_scaler, is_variant, order};
 use super::rules::Rules;
 use super::scaler::{self, Taken};
 use super::{settings, variant};
@@ -84,6 +84,8 @@ impl Plan {
     pub(super) fn of(found: &Found, wishes: &Wishes) -> Result<Self> {
         let mut objects: Vec<&Value> = found.objects.iter().collect();
         objects.sort_by(|a, b| order(a, b));
+        // Files may overlap.
+        objects.dedup_by(|a, b| is_same(a, b));
         let (known, rules) = (Known::of(&found.objects), Rules::new()?);
         let mut plan = Self::default();
         for unread in &found.unread {

@@ -34,6 +34,17 @@ fn an_hpa_of_v1_is_asked_for_as_v2() {
 }
 
 #[test]
+fn what_is_given_twice_is_told_once_by_its_later_version() {
+    let v2 = hpa("apps/v1", "Deployment", "chat", "maxReplicas: 4");
+    let v1 = v2.replace("autoscaling/v2", "autoscaling/v1");
+    let replaced = "it reads wva_desired_replicas of variant chat".to_owned();
+    for twice in [format!("{v1}{v2}"), format!("{v2}{v1}{v2}")] {
+        let told = told(&server("Deployment", "chat"), &twice);
+        assert_eq!(told, [("replaced", replaced.clone())]);
+    }
+}
+
+#[test]
 fn the_idle_count_is_the_least_of_the_variant() {
     let scaled = scaled(
         "idleReplicaCount: 0, minReplicaCount: 2, triggers: [{type: cpu, metadata: {value: '60'}}]",
