@@ -60,8 +60,7 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) {
     let of = title(object);
-    let documents = replace(object, (known, wishes), taken);
-    match documents {
+    match replace(object, (known, wishes), taken) {
         Ok(replaced) => {
             let reads = format!("it reads {METRIC} of variant {}", replaced.variant);
             plan.row(&of, Fate::Replaced, reads);
@@ -96,6 +95,36 @@ fn replace(
     (known, wishes): (&Known, &Wishes),
     taken: &mut Taken,
 ) -> Result<Replaced, Kept> {
+    let target = target(object);
+    let model = judge(object, &target, (known, taken))?;
+    let bounds = bounds(object)?;
+    let claims = variant::claims(object);
+    let variant = taken.names.take(&target, claims);
+    let variant = variant.map_err(|why| Kept::new(Fate::NoEqual, why))?;
+    taken.scaled.insert(target);
+    let made = model
+        .filter(|_| !claims)
+        .map(|model| variant::made_for(object, &model, (&variant, bounds)));
+    let mut by = if is_keda(object) {
+        scaled_object::replace(object, &variant, &wishes.scaler_address)
+    } else {
+        hpa::replace(object, &variant, bounds)
+    };
+    if let Some(idle) = bounds.idle.filter(|_| made.is_none()) {
+        by.comments.push(format!(
+            "It becomes idle only where its variant may: minReplicas of its VariantAutoscaling has \
+             to be {idle}."
+        ));
+    }
+    Ok(Replaced { variant, made, by })
+}
+
+/// The model of a workload that is no variant yet; or why its scaler is not replaced.
+fn judge(
+    object: &Value,
+    target: &Target,
+    (known, taken): (&Known, &Taken),
+) -> Result<Option<String>, Kept> {
     if is_made_by_keda(object) {
         let why = "KEDA makes it from its ScaledObject, and changes it by itself";
         return Err(Kept::new(Fate::LeftAlone, why));
@@ -108,46 +137,28 @@ fn replace(
         bounds(object)?;
         return Err(Kept::new(Fate::Stays, hint));
     }
-    let target = target(object);
-    let is_variant = taken.names.has(&target);
-    let model = if is_variant {
+    // What is a variant already serves a model, whatever its workload says.
+    let model = if taken.names.has(target) {
         None
     } else {
         Some(known.served(object)?)
     };
-    if taken.scaled.contains(&target) {
+    if taken.scaled.contains(target) {
         let why = "another object here scales the same workload: keep one of them, and delete this \
                    one";
         return Err(Kept::new(Fate::NoEqual, why));
     }
-    let is_keda = kind(object) == "ScaledObject";
-    if is_keda && !scaled_object::is_replaced(object) {
+    if !is_keda(object) {
+        whole(object)?;
+    } else if !scaled_object::is_replaced(object) {
         let why = "none of its triggers is of a model server or an endpoint picker";
         return Err(Kept::new(Fate::LeftAlone, why));
     }
-    if !is_keda {
-        whole(object)?;
-    }
-    let bounds = bounds(object)?;
-    let claims = variant::claims(object);
-    let variant = taken.names.take(&target, claims);
-    let variant = variant.map_err(|why| Kept::new(Fate::NoEqual, why))?;
-    taken.scaled.insert(target);
-    let made = model
-        .filter(|_| !claims)
-        .map(|model| variant::made_for(object, &model, (&variant, bounds)));
-    let mut by = if is_keda {
-        scaled_object::replace(object, &variant, &wishes.scaler_address)
-    } else {
-        hpa::replace(object, &variant, bounds)
-    };
-    if let Some(idle) = bounds.idle.filter(|_| made.is_none()) {
-        by.comments.push(format!(
-            "It becomes idle only where its variant may: minReplicas of its VariantAutoscaling has \
-             to be {idle}."
-        ));
-    }
-    Ok(Replaced { variant, made, by })
+    Ok(model)
+}
+
+fn is_keda(object: &Value) -> bool {
+    kind(object) == "ScaledObject"
 }
 
 fn is_made_by_keda(object: &Value) -> bool {
