@@ -1,12 +1,17 @@
 //! `trimtab migrate`: the objects that replace what scales model servers now. Reads; changes nothing.
 
+mod bounds;
 mod hpa;
 mod known;
+mod names;
 mod object;
 mod plan;
 mod render;
+mod rules;
 mod scaled_object;
+mod scaler;
 mod settings;
+mod signal;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -56,7 +61,7 @@ enum Format {
 }
 
 /// # Errors
-/// A file cannot be read, or there is no cluster.
+/// A file cannot be read or has no objects, or there is no cluster.
 pub(crate) fn run(arguments: &MigrateArguments) -> Result<Output> {
     let found = if arguments.files.is_empty() {
         sources::cluster(&arguments.namespace)?

@@ -2,17 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::object::{list, namespace, rewritten, spec, text};
-use super::plan::{METRIC, Replacement, threshold};
+use super::bounds::Bounds;
+use super::object::{list, namespace, plain, rewritten, said_namespace, spec, text};
+use super::scaler::Replacement;
+use super::signal::{METRIC, source, threshold};
 
 /// The HPA with what it scales by replaced by what is asked for of a variant.
-pub(super) fn replace(object: &Value, variant: &str) -> Replacement {
-    let mut lost: Vec<String> = list(object, "/spec/metrics").iter().map(told).collect();
+pub(super) fn replace(object: &Value, variant: &str, bounds: Bounds) -> Replacement {
+    let lost: Vec<String> = list(object, "/spec/metrics").iter().map(told).collect();
     let mut spec = spec(object);
-    // Of autoscaling/v1.
-    if let Some(share) = spec.remove("targetCPUUtilizationPercentage") {
-        lost.push(threshold("cpu", &format!("{share} %")));
-    }
     let labels = json!({"variant_name": variant, "exported_namespace": namespace(object)});
     let metric = json!({
         "type": "External",
@@ -27,11 +25,18 @@ pub(super) fn replace(object: &Value, variant: &str) -> Replacement {
          together should have."
             .to_owned(),
     ];
-    if tolerates(object) {
+    if tolerates(object, bounds.max) {
         comments.push(
             "From 10 replicas on, the HPA controller's tolerance of a tenth leaves one more or less \
              alone: where the cluster has the field, set behavior.scaleUp.tolerance and \
              behavior.scaleDown.tolerance to 0."
+                .to_owned(),
+        );
+    }
+    if said_namespace(object).is_none() {
+        comments.push(
+            "It names no namespace, and its selector takes it to be default: where it is applied \
+             in another one, write that in exported_namespace."
                 .to_owned(),
         );
     }
@@ -42,34 +47,28 @@ pub(super) fn replace(object: &Value, variant: &str) -> Replacement {
     }
 }
 
-/// Whether it may reach a count of which one is swallowed.
-fn tolerates(object: &Value) -> bool {
-    /// One in ten is just within a tolerance of a tenth.
+/// Whether it may reach a count of which one is swallowed, up or down.
+fn tolerates(object: &Value, max: u64) -> bool {
+    /// Of 10 replicas, 9 are within a tenth, which is the tolerance where nothing is said.
     const SWALLOWS: u64 = 10;
-    let max = object.pointer("/spec/maxReplicas").and_then(Value::as_u64);
-    let says = object.pointer("/spec/behavior/scaleUp/tolerance").is_some();
-    !says && max.is_none_or(|max| max > SWALLOWS)
+    let says = |direction: &str| {
+        let tolerance = object.pointer(&format!("/spec/behavior/{direction}/tolerance"));
+        tolerance.is_some()
+    };
+    max >= SWALLOWS && !(says("scaleUp") && says("scaleDown"))
 }
 
 /// A metric and its threshold, in the words of its type.
 fn told(metric: &Value) -> String {
     let kind = text(metric, "/type").unwrap_or("Resource");
-    let mut key = kind.to_owned();
-    if let Some(first) = key.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
+    let key = source(metric);
     let name = text(metric, &format!("/{key}/metric/name"))
         .or_else(|| text(metric, &format!("/{key}/name")))
         .unwrap_or("a metric");
     let target = |field: &str| metric.pointer(&format!("/{key}/target/{field}"));
-    let written = ["averageValue", "value"].iter().find_map(|field| {
-        let value = target(field)?;
-        Some(
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned),
-        )
-    });
+    let written = target("averageValue")
+        .or_else(|| target("value"))
+        .map(plain);
     let share = || target("averageUtilization").map(|share| format!("{share} %"));
     let at = written
         .or_else(share)

@@ -16,17 +16,19 @@ const OF_THE_SERVER: [&str; 8] = [
     "finalizers",
 ];
 
-/// Annotations by which others keep what they did: of an object that changed they say nothing.
-const OF_OTHERS: [&str; 4] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "autoscaling.alpha.kubernetes.io/conditions",
-    "autoscaling.alpha.kubernetes.io/current-metrics",
-    "autoscaling.alpha.kubernetes.io/metrics",
-];
+/// Annotation by which kubectl keeps what was applied: of an object that changed it says nothing.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The text at a JSON pointer.
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
     object.pointer(pointer)?.as_str()
+}
+
+/// A value as somebody would write it in a sentence.
+pub(super) fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 pub(super) fn kind(object: &Value) -> &str {
@@ -35,8 +37,11 @@ pub(super) fn kind(object: &Value) -> &str {
 
 /// Of its API version; empty for the core group.
 pub(super) fn group(object: &Value) -> &str {
-    let version = text(object, "/apiVersion").unwrap_or_default();
-    version.split_once('/').map_or("", |(group, _)| group)
+    group_of(text(object, "/apiVersion").unwrap_or_default())
+}
+
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 pub(super) fn name(object: &Value) -> &str {
@@ -45,7 +50,23 @@ pub(super) fn name(object: &Value) -> &str {
 
 /// As kubectl takes it where nothing is said.
 pub(super) fn namespace(object: &Value) -> &str {
-    text(object, "/metadata/namespace").unwrap_or("default")
+    said_namespace(object).unwrap_or("default")
+}
+
+pub(super) fn said_namespace(object: &Value) -> Option<&str> {
+    text(object, "/metadata/namespace").filter(|said| !said.is_empty())
+}
+
+pub(super) fn is_variant(object: &Value) -> bool {
+    (group(object), kind(object)) == ("llmd.ai", "VariantAutoscaling")
+}
+
+/// Whether it is an HPA or a ScaledObject.
+pub(super) fn is_scaler(object: &Value) -> bool {
+    matches!(
+        (group(object), kind(object)),
+        ("autoscaling", "HorizontalPodAutoscaler") | ("keda.sh", "ScaledObject")
+    )
 }
 
 pub(super) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
@@ -62,10 +83,21 @@ pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     found.map_or(&[], Vec::as_slice)
 }
 
-/// By namespace, kind and name.
+/// By namespace, kind and name; of one that is there twice, the later version first.
 pub(super) fn order(a: &Value, b: &Value) -> Ordering {
-    let of = |object: &Value| [namespace(object), kind(object), name(object)].map(str::to_owned);
-    of(a).cmp(&of(b))
+    let version = |object| text(object, "/apiVersion").unwrap_or_default();
+    place(a)
+        .cmp(&place(b))
+        .then_with(|| version(b).cmp(version(a)))
+}
+
+/// Whether both are the same object, in whichever version.
+pub(super) fn is_same(a: &Value, b: &Value) -> bool {
+    place(a) == place(b) && group(a) == group(b)
+}
+
+fn place(object: &Value) -> [&str; 3] {
+    [namespace(object), kind(object), name(object)]
 }
 
 /// The object as somebody would write it, with another spec.
@@ -73,12 +105,11 @@ pub(super) fn rewritten(object: &Value, api_version: &str, spec: Map<String, Val
     let metadata = object.get("metadata").and_then(Value::as_object);
     let mut metadata = metadata.cloned().unwrap_or_default();
     metadata.retain(|key, _| !OF_THE_SERVER.contains(&key.as_str()));
-    metadata.insert("namespace".to_owned(), namespace(object).into());
     if let Some(annotations) = metadata
         .get_mut("annotations")
         .and_then(Value::as_object_mut)
     {
-        annotations.retain(|key, _| !OF_OTHERS.contains(&key.as_str()));
+        annotations.remove(LAST_APPLIED);
         if annotations.is_empty() {
             metadata.remove("annotations");
         }

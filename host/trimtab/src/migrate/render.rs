@@ -3,6 +3,7 @@
 use anyhow::Result;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use serde_json::{Map, json};
 
 use super::plan::{Body, Document, Fate, Plan};
 use crate::output::visible;
@@ -65,11 +66,11 @@ fn write(text: &mut String, document: &Document) -> Result<()> {
     match &document.body {
         Body::Object(object) => text.push_str(&serde_saphyr::to_string(object)?),
         Body::File { namespace, file } => {
-            let head = serde_json::json!({
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": CONFIG_MAP, "namespace": namespace},
-            });
+            let mut metadata = Map::new();
+            metadata.insert("name".to_owned(), CONFIG_MAP.into());
+            let namespace = namespace.clone();
+            metadata.extend(namespace.map(|of| ("namespace".to_owned(), of.into())));
+            let head = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
             text.push_str(&serde_saphyr::to_string(&head)?);
             text.push_str("data:\n  config.yaml: |\n");
             for line in serde_saphyr::to_string(file)?.lines() {

@@ -2,28 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::object::{list, rewritten, spec, text};
-use super::plan::{Replacement, threshold};
+use super::object::{list, plain, rewritten, spec, text};
+use super::scaler::Replacement;
+use super::signal::{self, threshold};
 
-/// How names of series of model servers and endpoint pickers begin, old and new.
-const SERIES: [&str; 6] = [
-    "vllm:",
-    "sglang:",
-    "inference_",
-    "llm_d_",
-    "inference_pool_",
-    "trtllm_",
-];
+/// Whether anything that it scales by is ours.
+pub(super) fn is_replaced(object: &Value) -> bool {
+    list(object, "/spec/triggers").iter().any(is_ours)
+}
 
-/// The ScaledObject with what it scales by replaced; `None` where nothing of that is ours.
-pub(super) fn replace(object: &Value, variant: &str, address: &str) -> Option<Replacement> {
+/// The ScaledObject with what it scales by replaced.
+pub(super) fn replace(object: &Value, variant: &str, address: &str) -> Replacement {
     let (ours, others): (Vec<&Value>, Vec<&Value>) = list(object, "/spec/triggers")
         .iter()
         .partition(|of| is_ours(of));
-    if ours.is_empty() {
-        return None;
-    }
-    let mut lost: Vec<String> = ours.iter().map(|of| told(of)).collect();
+    let mut lost: Vec<String> = ours.iter().flat_map(|of| told(of)).collect();
     let mut spec = spec(object);
     if let Some(advanced) = spec.get_mut("advanced").and_then(Value::as_object_mut) {
         if advanced.remove("scalingModifiers").is_some() {
@@ -59,33 +52,46 @@ pub(super) fn replace(object: &Value, variant: &str, address: &str) -> Option<Re
             kinds.join(", ")
         ));
     }
-    Some(Replacement {
+    Replacement {
         object: rewritten(object, "keda.sh/v1alpha1", spec),
         lost,
         comments,
-    })
+    }
 }
 
 /// Whether a trigger looks at a model server or its picker, or at its load in place of it.
 fn is_ours(trigger: &Value) -> bool {
-    match text(trigger, "/type").unwrap_or_default() {
-        "cpu" | "memory" => true,
-        "prometheus" => {
-            let query = text(trigger, "/metadata/query").unwrap_or_default();
-            SERIES.iter().any(|series| query.contains(series))
-        }
-        _ => false,
-    }
+    let of_load = matches!(text(trigger, "/type"), Some("cpu" | "memory"));
+    of_load || signal::is_of_server(trigger)
 }
 
-fn told(trigger: &Value) -> String {
+/// All that is lost with a trigger.
+fn told(trigger: &Value) -> Vec<String> {
     let kind = text(trigger, "/type").unwrap_or_default();
-    let signal = match text(trigger, "/metadata/query") {
-        Some(query) => format!("trigger {kind} on {}", one_line(query)),
+    let signal = match signal::series(trigger) {
+        Some(series) => format!("trigger {kind} on {}", one_line(series)),
         None => format!("trigger {kind}"),
     };
-    let at = text(trigger, "/metadata/threshold").or_else(|| text(trigger, "/metadata/value"));
-    threshold(&signal, at.unwrap_or("its target"))
+    let mut at = ["threshold", "targetValue", "value"].iter();
+    let at = at.find_map(|key| text(trigger, &format!("/metadata/{key}")));
+    let mut lost = vec![threshold(&signal, at.unwrap_or("its target"))];
+    let metadata = trigger.get("metadata").and_then(Value::as_object);
+    for (key, value) in metadata.into_iter().flatten() {
+        if key.starts_with("activation") {
+            lost.push(format!(
+                "{signal}: {key} {}: Trimtab tells KEDA when the workload is to run; there is no \
+                 threshold for that",
+                plain(value)
+            ));
+        }
+    }
+    if let Some(named) = text(trigger, "/authenticationRef/name") {
+        lost.push(format!(
+            "{signal}: authenticationRef {named}: it was for what that trigger asked; where KEDA is \
+             to show Trimtab a certificate, give the new trigger one of its own"
+        ));
+    }
+    lost
 }
 
 fn one_line(query: &str) -> String {

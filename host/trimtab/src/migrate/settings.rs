@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Map, Value};
 use trimtab_cluster::config_maps::Found;
 
-use super::object::{group, kind, name, namespace, title};
+use super::object::{group, kind, name, namespace, said_namespace, title};
 use super::plan::{Body, Document, Fate, Plan, Wishes};
 use crate::run::config::{Config, PoolEntry};
 use crate::run::inherited::{self, LABEL};
@@ -51,6 +51,8 @@ pub(super) fn plan(objects: &[&Value], wishes: &Wishes, plan: &mut Plan) -> Resu
     if file.as_object().is_none_or(Map::is_empty) {
         return Ok(());
     }
+    let said =
+        wishes.wva_namespace.is_some() || maps.iter().any(|(_, of)| said_namespace(of).is_some());
     plan.documents.push(Document {
         comments: vec![
             format!("What WVA's ConfigMaps say, WVA's own namespace being {system}."),
@@ -59,7 +61,7 @@ pub(super) fn plan(objects: &[&Value], wishes: &Wishes, plan: &mut Plan) -> Resu
                 .to_owned(),
         ],
         body: Body::File {
-            namespace: system,
+            namespace: said.then_some(system),
             file,
         },
     });

@@ -1,6 +1,13 @@
 //! What becomes of WVA's objects, HPAs and ScaledObjects: a fixture, the documents and the table.
 
+mod files;
+mod names;
+mod scalers;
+mod variants;
+
 use std::path::Path;
+
+use serde_json::Value;
 
 use super::plan::{Body, Found, Plan, Wishes};
 use super::{render, sources};
@@ -28,6 +35,53 @@ fn plan(found: &Found) -> Plan {
         scaler_address: "trimtab-external-scaler.trimtab-system.svc:50051".to_owned(),
     };
     Plan::of(found, &wishes).unwrap()
+}
+
+/// Of objects as they are written.
+#[track_caller]
+fn planned(yaml: &str) -> Plan {
+    plan(&Found {
+        objects: serde_saphyr::from_multiple(yaml).unwrap(),
+        unread: Vec::new(),
+    })
+}
+
+/// The object of a kind that is printed, by its name.
+#[track_caller]
+fn printed<'a>(plan: &'a Plan, kind: &str, name: &str) -> &'a Value {
+    let objects = plan.documents.iter().filter_map(|of| match &of.body {
+        Body::Object(object) => Some(object),
+        Body::File { .. } => None,
+    });
+    let mut objects = objects.filter(|of| of["kind"] == kind && of["metadata"]["name"] == name);
+    objects.next().expect("it is printed")
+}
+
+/// Fates and reasons of what is told of an object.
+fn rows(plan: &Plan, of: &str) -> Vec<(&'static str, String)> {
+    let rows = plan.rows.iter().filter(|row| row.of == of);
+    rows.map(|row| (row.fate.word(), row.why.clone())).collect()
+}
+
+/// A workload of `kind` that starts vLLM.
+fn server(kind: &str, name: &str) -> String {
+    let version = match kind {
+        "Rollout" => "argoproj.io/v1alpha1",
+        _ => "apps/v1",
+    };
+    format!(
+        "---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: a}}\nspec:\n  \
+         template: {{spec: {{containers: [{{name: v, command: [vllm, serve, m]}}]}}}}\n"
+    )
+}
+
+/// An HPA of the workload's own name, with more in its spec.
+fn hpa(version: &str, kind: &str, name: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: \
+         {name}-{kind}, namespace: a}}\nspec: {{scaleTargetRef: {{apiVersion: {version}, kind: \
+         {kind}, name: {name}}}, {more}}}\n"
+    )
 }
 
 #[track_caller]
