@@ -65,7 +65,7 @@ before with what it makes now.
 {{- if or $is.inRelease $is.ofRelease }}
 {{- fail (printf "externalMetrics.apiService.create: it is true, but %s belongs to %s now, and Helm would not change that; leave it to them by `auto`, or take it, and try again: kubectl delete apiservice %s" $name $is.service $name) }}
 {{- end }}
-{{- else if and $is.inRelease (not $is.kept) }}
+{{- else if and (or $is.inRelease $is.ofRelease) (not $is.kept) }}
 {{- fail (printf "externalMetrics.apiService: %s belongs to %s now, and Helm would delete it, because this release made one of that name; prevent that, and try again: kubectl annotate apiservice %s helm.sh/resource-policy=keep" $name $is.service $name) }}
 {{- end }}
 {{- end }}

@@ -23,6 +23,8 @@ pub mod reason {
     pub const AT_MAXIMUM: &str = "AtMaximum";
     /// The HPA takes the difference for none.
     pub const WITHIN_TOLERANCE: &str = "WithinTolerance";
+    /// Somebody told whoever scales it to leave it alone.
+    pub const PAUSED: &str = "Paused";
     /// Whoever scales it says that it cannot.
     pub const SCALER_FAILS: &str = "ScalerFails";
     /// KEDA does not know of our metric.
@@ -56,6 +58,8 @@ pub struct Follower {
 struct Apart {
     since_ms: u64,
     is_more: bool,
+    /// What was set when it was last looked at.
+    set: u32,
 }
 
 impl Follower {
@@ -94,12 +98,21 @@ fn apart(
     if !decided.published || !differs {
         return None;
     }
-    let is_more = decided.desired > of.spec_replicas.min(decided.current);
-    let kept = before.filter(|before| before.is_more == is_more);
-    Some(kept.copied().unwrap_or(Apart {
-        since_ms: now_ms,
+    let set = of.spec_replicas;
+    let is_more = decided.desired > set.min(decided.current);
+    let kept = before.filter(|before| {
+        // A step on the way is no standstill.
+        let moved = match is_more {
+            true => set > before.set,
+            false => set < before.set,
+        };
+        before.is_more == is_more && !moved
+    });
+    Some(Apart {
+        since_ms: kept.map_or(now_ms, |kept| kept.since_ms),
         is_more,
-    }))
+        set,
+    })
 }
 
 /// What is wrong, the first cause first. `for_ms` is how long it has been apart; `None` where it is
@@ -111,15 +124,15 @@ fn finding(
     for_ms: Option<u64>,
 ) -> Option<Finding> {
     let told = |reason, message| Some(Finding { reason, message });
+    if direct && !of.scalers.is_empty() {
+        return told(reason::ACTUATION_CONFLICT, conflict(of));
+    }
     if let Some((scaler, metric)) = deaf(of) {
         let message = format!(
             "{scaler}: KEDA does not know of its metric `{metric}`, since we did not answer when it \
              asked: change the ScaledObject, or restart KEDA's operator, and it asks again"
         );
         return told(reason::SCALER_DEAF, message);
-    }
-    if direct && !of.scalers.is_empty() {
-        return told(reason::ACTUATION_CONFLICT, conflict(of));
     }
     let for_ms = for_ms?;
     let (set, wanted) = (of.spec_replicas, decided.desired);
@@ -199,6 +212,10 @@ fn unread(of: &VariantView, decided: &VariantDecision) -> Option<(&'static str, 
         return Some((reason::NOBODY_READS, message));
     };
     let name = &scaler.claimant;
+    if scaler.paused {
+        let message = format!("{name}: somebody paused it, by an annotation");
+        return Some((reason::PAUSED, message));
+    }
     if let Some(complaint) = &scaler.complaint {
         return Some((reason::SCALER_FAILS, format!("{name}: {complaint}")));
     }

@@ -15,7 +15,7 @@ use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Recorded;
 use trimtab_core::snapshot::PoolRules;
 
-pub use self::scalers::{METRIC, Misreading, ScalerView};
+pub use self::scalers::{METRIC, Misreading, ScalerView, asks_us};
 
 use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};

@@ -39,6 +39,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// stream for each that is pushed.
 const STREAMS: u32 = 20_000;
 
+/// How long an HTTP/1 connection may be without a request: longer than between two scrapes.
+const IDLE: Duration = Duration::from_secs(180);
+/// How often an HTTP/2 connection is looked at: a peer that is gone says nothing, and its streams
+/// would stay.
+const ALIVE: Duration = Duration::from_secs(30);
+
 /// A request was still under way when the server was to have ended.
 #[derive(Debug, thiserror::Error)]
 #[error("a request to the HTTP server was still under way {} s after its stop", DRAIN.as_secs())]
@@ -104,14 +110,17 @@ where
     Peer: From<L::Addr>,
 {
     let mut server = Builder::new(TokioExecutor::new());
-    // With a timer, headers have to come within 30 s.
-    server.http1().timer(TokioTimer::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE);
     server
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE)
         .max_concurrent_streams(STREAMS);
     let connections = GracefulShutdown::new();
-    // They end with it.
+    // Connections end with it, and what is asked on them hears of that.
     let mut tasks = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

@@ -103,6 +103,9 @@ impl Reference {
         // None where the clock was set back.
         let age = now.checked_sub(self.since)? as f64 / 1e3;
         let is_same = seen.has_as_many_as(&self.seen);
+        if is_same && !self.closed && seen.replicas < self.seen.replicas {
+            return Some(Self::new(seen, now));
+        }
         if is_same {
             self.until = now;
         }

@@ -253,3 +253,46 @@ pub(crate) fn decision_of(namespace: &str, pool: &str) -> PoolDecision {
         conditions: Vec::new(),
     }
 }
+
+#[test]
+fn a_step_on_the_way_is_no_standstill() {
+    let mut of = variant_of(1, &[]);
+    let mut apart_since: Option<Apart> = None;
+    let mut for_ms = |set: u32, now_ms: u64| {
+        of.spec_replicas = set;
+        apart_since = apart(&of, &decided(set, 9), apart_since.as_ref(), now_ms);
+        apart_since.map(|apart| now_ms - apart.since_ms)
+    };
+    assert_eq!(for_ms(1, 0), Some(0));
+    assert_eq!(for_ms(1, 60_000), Some(60_000));
+    assert_eq!(for_ms(3, 120_000), Some(0), "it grew");
+    assert_eq!(for_ms(2, 180_000), Some(60_000), "somebody took one away");
+    assert_eq!(for_ms(9, 200_000), None);
+}
+
+#[test]
+fn a_trigger_of_somebody_else_is_not_ours_and_nobody_asks_for_what_is_paused() {
+    let object = |metadata: Value| {
+        let triggers = json!([{"type": "external", "metadata": metadata}]);
+        scaled_object("a/s", "d")
+            .with("/metadata/annotations", json!({}))
+            .with("/spec/triggers", triggers)
+            .with("/status/externalMetricNames", json!([]))
+    };
+    let look = |object: Value| {
+        let of = variant_of(1, &[object]);
+        let scaler = &of.scalers[0];
+        (scaler.reads_us, scaler.deaf_to.is_some(), scaler.paused)
+    };
+    let theirs = object(json!({"scalerAddress": "x:1", "queue": "q"}));
+    assert_eq!(look(theirs), (false, false, false));
+    let ours = object(json!({"scalerAddress": "x:1"}));
+    assert_eq!(look(ours.clone()), (true, true, false));
+    let paused = ours.with(
+        "/metadata/annotations",
+        json!({"autoscaling.keda.sh/paused": "true"}),
+    );
+    assert_eq!(look(paused.clone()), (true, false, true));
+    let of = variant_of(1, &[paused]);
+    assert_eq!(found(&of, &decided(1, 3), 0), Some(reason::PAUSED));
+}

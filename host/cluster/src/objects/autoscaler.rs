@@ -117,10 +117,12 @@ pub(crate) struct ScaledObjectSpec {
 
 /// What KEDA scales by.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Trigger {
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    #[serde(deserialize_with = "lenient")]
+    pub(crate) metric_type: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(crate) metadata: Labels,
 }

@@ -251,7 +251,7 @@ fn a_pool_that_cannot_be_started_and_a_workload_that_cannot_be_scaled_say_so() {
         let shown = actuated(&pool, &decided(0, 1), None).unwrap();
         (shown.holds, shown.reason, shown.message)
     };
-    let why = "`v`: Deployment n/d is not scaled: forbidden";
+    let why = "`v`: a request waits, and Deployment n/d is not started: forbidden";
     let failed = of(condition::SCALING_FAILED, why);
     assert_eq!(failed, (false, "ScalingFailed", why.to_owned()));
     let other = of(

@@ -40,6 +40,9 @@ pub enum Misreading {
     AnotherTarget,
 }
 
+/// What any external trigger may have in its metadata.
+const OF_ANY: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
+
 /// Of the HPA controller, where neither it nor the HPA is told another.
 const DEFAULT_TOLERANCE: f64 = 0.1;
 
@@ -95,7 +98,8 @@ pub(super) fn views(of_target: &[(&Claimant, &Scaler)], variant: &str) -> Vec<Sc
             ),
             sets_tolerance: up.is_some() && down.is_some(),
             complaint: complaint(scaler).or_else(|| complaint(made?.1)),
-            deaf_to: deaf_to(&scaler.reads),
+            // KEDA asks nobody for one that is paused.
+            deaf_to: deaf_to(&scaler.reads).filter(|_| !scaler.paused),
             misreads: misreads(&scaler.reads),
         }
     })
@@ -112,7 +116,8 @@ fn reads_us(reads: &Reads, variant: &str) -> bool {
             let given = |key: &str| trigger.metadata.get(key).map(String::as_str);
             match trigger.kind.as_str() {
                 "external" | "external-push" => {
-                    given("variantName").is_none_or(|named| named.is_empty() || named == variant)
+                    let named = given("variantName").filter(|named| !named.is_empty());
+                    is_ours(trigger) && named.is_none_or(|named| named == variant)
                 }
                 "prometheus" => given("query").is_some_and(|query| query.contains(METRIC)),
                 _ => false,
@@ -146,7 +151,7 @@ fn deaf_to(reads: &Reads) -> Option<String> {
     };
     let mut external = (0..)
         .zip(triggers)
-        .filter(|(_, trigger)| trigger.kind.starts_with("external"))
+        .filter(|(_, trigger)| is_ours(trigger))
         .map(|(at, _)| at);
     // Before a metric's own name stands whose it is.
     let is_known = |at: &u32| {
@@ -155,6 +160,19 @@ fn deaf_to(reads: &Reads) -> Option<String> {
     };
     let at = external.find(|at| !is_known(at))?;
     Some(format!("s{at}-{METRIC}"))
+}
+
+/// Whether a trigger of this type, with these keys in its metadata, asks us: those of others have keys
+/// of their own.
+pub fn asks_us<'a>(kind: &str, keys: impl Iterator<Item = &'a String> + Clone) -> bool {
+    let names_us = |key: &String| matches!(key.as_str(), "modelID" | "variantName");
+    let is_known = |key: &String| OF_ANY.contains(&key.as_str());
+    matches!(kind, "external" | "external-push")
+        && (keys.clone().any(names_us) || keys.clone().all(is_known))
+}
+
+fn is_ours(trigger: &Trigger) -> bool {
+    asks_us(&trigger.kind, trigger.metadata.keys())
 }
 
 fn misreads(reads: &Reads) -> Vec<Misreading> {
@@ -168,17 +186,18 @@ fn misreads(reads: &Reads) -> Vec<Misreading> {
             }
         }
         Reads::Triggers { triggers, .. } => {
-            let given = |of: &Trigger, key: &str| of.metadata.get(key).cloned();
-            let ours = triggers.iter().filter(|of| {
-                let query = given(of, "query").unwrap_or_default();
-                of.kind == "prometheus" && query.contains(METRIC)
-            });
-            for trigger in ours {
+            for trigger in triggers {
+                let given = |key: &str| trigger.metadata.get(key).map(String::as_str);
+                let query = given("query").filter(|query| query.contains(METRIC));
+                let pulled = trigger.kind == "prometheus" && query.is_some();
                 // As it does unless it is told not to.
-                if given(trigger, "ignoreNullValues").as_deref() != Some("false") {
+                if pulled && given("ignoreNullValues") != Some("false") {
                     all.push(Misreading::MissingIsZero);
                 }
-                if !is_one(given(trigger, "threshold").as_deref()) {
+                let kind = trigger.metric_type.as_deref();
+                let is_average = kind.is_none_or(|of| of.is_empty() || of == "AverageValue");
+                let is_one = is_average && (!pulled || is_one(given("threshold")));
+                if (pulled || is_ours(trigger)) && !is_one {
                     all.push(Misreading::AnotherTarget);
                 }
             }

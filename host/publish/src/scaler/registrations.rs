@@ -8,10 +8,9 @@ use super::protocol::ScaledObjectRef;
 
 /// A registration lives for so long after its last call.
 const LIFE: Duration = Duration::from_secs(300);
-/// Most ScaledObjects that are remembered: whoever can reach us can call in any name.
+/// Most ScaledObjects that are remembered, of those that register and of those that do not: whoever
+/// can reach us can call in any name.
 const MOST: usize = 10_000;
-/// So many leave place for those that register.
-const MOST_WITHOUT_MODEL: usize = MOST / 2;
 
 /// ScaledObjects that KEDA asks about.
 pub struct Registrations {
@@ -36,7 +35,8 @@ struct Known {
 /// An open stream; its registration lives as long.
 pub struct Asking {
     registrations: Arc<Registrations>,
-    of: (String, String),
+    /// `None` where there was no place for it.
+    of: Option<(String, String)>,
 }
 
 impl Registrations {
@@ -86,25 +86,23 @@ impl Registrations {
     }
 
     pub(super) fn asking(this: &Arc<Self>, of: &ScaledObjectRef) -> Asking {
-        this.note(of, 1);
+        let noted = this.note(of, 1);
         Asking {
             registrations: Arc::clone(this),
-            of: key(of),
+            of: noted.then(|| key(of)),
         }
     }
 
-    fn note(&self, of: &ScaledObjectRef, streams: u32) {
+    /// Whether there was place for it.
+    fn note(&self, of: &ScaledObjectRef, streams: u32) -> bool {
         let called = (self.clock)();
         let registered = Registered::of(of);
-        let most = match registered.model {
-            Some(_) => MOST,
-            None => MOST_WITHOUT_MODEL,
-        };
+        let registers = registered.model.is_some();
         let mut known = self.known();
-        if known.len() >= most && !known.contains_key(&key(of)) {
+        if !known.contains_key(&key(of)) && is_full(&known, registers) {
             self.forget(&mut known);
-            if known.len() >= most {
-                return;
+            if is_full(&known, registers) {
+                return false;
             }
         }
         let entry = known.entry(key(of)).or_insert_with(|| Known {
@@ -115,6 +113,7 @@ impl Registrations {
         entry.registered = registered;
         entry.called = called;
         entry.streams += streams;
+        true
     }
 
     fn forget(&self, known: &mut BTreeMap<(String, String), Known>) {
@@ -144,12 +143,18 @@ impl Registered {
 
 impl Drop for Asking {
     fn drop(&mut self) {
+        let Some(of) = &self.of else { return };
         let called = (self.registrations.clock)();
-        if let Some(known) = self.registrations.known().get_mut(&self.of) {
+        if let Some(known) = self.registrations.known().get_mut(of) {
             known.streams = known.streams.saturating_sub(1);
             known.called = called;
         }
     }
+}
+
+fn is_full(known: &BTreeMap<(String, String), Known>, registers: bool) -> bool {
+    let like = |of: &&Known| of.registered.model.is_some() == registers;
+    known.len() >= MOST && known.values().filter(like).count() >= MOST
 }
 
 fn key(of: &ScaledObjectRef) -> (String, String) {

@@ -215,8 +215,11 @@ impl Asking<'_> {
     fn needs(&self, right: &Right, ours: bool) -> bool {
         let config = self.config;
         let serves = ours || config.listen.external_metrics != Address::Off;
+        let elects = config.leader_election.enabled;
         match right.need {
-            Need::Always | Need::WithKind | Need::LeaderLabel | Need::Comfort(_) => true,
+            Need::Always => elects || right.resource != "leases",
+            Need::LeaderLabel => elects,
+            Need::WithKind | Need::Comfort(_) => true,
             Need::Scaling => config.scale_from_zero.enabled || config.scales_directly(),
             Need::Inventory => config.limit_to_inventory && config.namespaces.is_empty(),
             Need::Tolerance => config.manage_hpa_tolerance,

@@ -40,7 +40,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(objects: &[Value]) -> Self {
+    pub(super) fn of(objects: &[&Value]) -> Self {
         let mut known = Self::default();
         for object in objects {
             if kind(object) == "InferencePool" && group(object).starts_with("inference.networking")

@@ -83,12 +83,17 @@ pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     found.map_or(&[], Vec::as_slice)
 }
 
-/// By namespace, kind and name; of one that is there twice, the later version first.
+/// By namespace, kind and name; of one that is there twice, the later version first, as Kubernetes
+/// has it: `v2` before `v1` before `v2beta2` before `v2beta1`.
 pub(super) fn order(a: &Value, b: &Value) -> Ordering {
-    let version = |object| text(object, "/apiVersion").unwrap_or_default();
+    let version = |object| {
+        let version = text(object, "/apiVersion").unwrap_or_default();
+        let version = version.rsplit('/').next().unwrap_or_default();
+        (!version.contains(['a', 'b']), version.to_owned())
+    };
     place(a)
         .cmp(&place(b))
-        .then_with(|| version(b).cmp(version(a)))
+        .then_with(|| version(b).cmp(&version(a)))
 }
 
 /// Whether both are the same object, in whichever version.

@@ -86,7 +86,7 @@ impl Plan {
         objects.sort_by(|a, b| order(a, b));
         // Files may overlap.
         objects.dedup_by(|a, b| is_same(a, b));
-        let (known, rules) = (Known::of(&found.objects), Rules::new()?);
+        let (known, rules) = (Known::of(&objects), Rules::new()?);
         let mut plan = Self::default();
         for unread in &found.unread {
             plan.row("the cluster", Fate::NoEqual, format!("not read: {unread}"));

@@ -23,7 +23,8 @@ impl Taken {
     /// Of several that scale one workload, one that reads the count already is the one to keep, else
     /// the first.
     pub(super) fn of(objects: &[&Value]) -> Self {
-        let reading = objects.iter().filter(|of| signal::reads_us(of).is_some());
+        let own = objects.iter().filter(|of| !is_made_by_keda(of));
+        let reading = own.filter(|of| signal::reads_us(of).is_some());
         Self {
             names: Names::of(objects),
             scaled: reading.map(|of| target(of)).collect(),

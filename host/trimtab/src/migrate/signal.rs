@@ -1,6 +1,7 @@
 //! What scalers look at: metrics of HPAs, and triggers of ScaledObjects.
 
 use serde_json::Value;
+use trimtab_cluster::view::asks_us;
 
 use super::object::{list, text};
 
@@ -59,10 +60,8 @@ pub(super) fn reads_us(scaler: &Value) -> Option<String> {
         let mut names = [METRIC, RATIO].into_iter();
         names.find(|name| series.contains(name))
     };
-    let (signal, named) = all(scaler).find_map(|signal| {
-        let asks = text(signal, "/metadata/variantName").map(|_| METRIC);
-        Some((signal, published(signal).or(asks)?))
-    })?;
+    let (signal, named) = all(scaler)
+        .find_map(|signal| Some((signal, published(signal).or_else(|| asks(signal))?)))?;
     let is_metric = signal.get("metadata").is_none();
     let pulled = text(signal, "/type") == Some("prometheus");
     let holds = text(signal, "/metadata/ignoreNullValues") == Some("false");
@@ -84,6 +83,14 @@ pub(super) fn reads_us(scaler: &Value) -> Option<String> {
     } else {
         format!("it reads {named}")
     })
+}
+
+/// What an external scaler is asked by a trigger that is ours. What it scales may say which variant
+/// is meant.
+fn asks(signal: &Value) -> Option<&'static str> {
+    let kind = text(signal, "/type")?;
+    let metadata = signal.get("metadata")?.as_object()?;
+    asks_us(kind, metadata.keys()).then_some(METRIC)
 }
 
 /// What a row says of a threshold.

@@ -226,7 +226,12 @@ impl Cycle {
                 let (namespace, pool) = (&woken.namespace, &woken.pool);
                 self.memory.raise(namespace, pool, variant, 1);
             }
-            Started::Nothing(_) => self.not_started.push(woken),
+            Started::Nothing(_) => {
+                let is_of_it =
+                    |of: &Woken| of.namespace == woken.namespace && of.pool == woken.pool;
+                self.not_started.retain(|of| !is_of_it(of));
+                self.not_started.push(woken);
+            }
         }
     }
 

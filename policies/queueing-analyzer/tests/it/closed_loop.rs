@@ -277,3 +277,12 @@ fn a_state_from_before_closed_loops_were_known_is_read() {
         .analysis();
     assert!(!says(&analysis, "cannot be read"));
 }
+
+#[test]
+fn clients_that_wait_are_recognised_after_replicas_went() {
+    let counts = [vec![8; 4], vec![4; 8], vec![8; 8]].concat();
+    let said = play(counts.iter().map(|replicas| clients(*replicas, 60.0)));
+    let flagged: Vec<bool> = said.iter().map(|of| says(of, FLAGGED)).collect();
+    assert!(!flagged[..12].contains(&true), "{flagged:?}");
+    assert!(flagged[12..].iter().all(|is| *is), "{flagged:?}");
+}

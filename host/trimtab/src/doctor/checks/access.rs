@@ -9,16 +9,14 @@ use crate::doctor::facts::{Asked, Facts, Leader};
 
 pub(super) fn rights(facts: &Facts) -> Vec<Check> {
     let whom = &facts.whom;
-    match &facts.exists {
-        Ok(true) => {}
-        Ok(false) => {
-            let nobody = Check::ok(Area::Rights, "rights", format!("there is no {whom}"));
-            return vec![nobody.failed(
-                "install Trimtab, or name the operator's service account: --as NAMESPACE/NAME",
-            )];
-        }
-        Err(why) => return vec![Check::unknown(Area::Rights, "rights", why)],
+    if facts.exists == Ok(false) {
+        let nobody = Check::ok(Area::Rights, "rights", format!("there is no {whom}"));
+        return vec![nobody.failed(
+            "install Trimtab, or name the operator's service account: --as NAMESPACE/NAME",
+        )];
     }
+    let unknown = facts.exists.as_ref().err();
+    let unknown = unknown.map(|why| Check::unknown(Area::Rights, "service account", why));
     let mut checks: Vec<Check> = facts.rights.iter().filter_map(lacking).collect();
     if checks.is_empty() {
         let found = format!("{whom} has all {} that are needed", facts.rights.len());
@@ -29,6 +27,7 @@ pub(super) fn rights(facts: &Facts) -> Vec<Check> {
             check.found = format!("{whom}: {}", check.found);
         }
     }
+    checks.extend(unknown);
     checks
 }
 
@@ -95,7 +94,11 @@ fn lease(leader: &Leader, held: Option<&Held>, now_ms: u64) -> Check {
     let Some(holder) = &held.holder else {
         return found(format!("nobody holds Lease {lease}")).failed("start the operator");
     };
-    let age = now_ms.saturating_sub(held.renewed_ms.unwrap_or(0));
+    let Some(renewed_ms) = held.renewed_ms else {
+        let never = format!("{holder} holds Lease {lease}, and never renewed it");
+        return found(never).failed("see the operator's log");
+    };
+    let age = now_ms.saturating_sub(renewed_ms);
     if age > held.duration_ms.saturating_mul(SLACK) {
         let old = format!(
             "{holder} holds Lease {lease}, and renewed it {} s ago",

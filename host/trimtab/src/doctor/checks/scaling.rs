@@ -75,9 +75,9 @@ pub(super) fn scalers(facts: &Facts) -> Vec<Check> {
 fn by_whom(pool: &PoolFacts, variant: &VariantFacts) -> String {
     let mut reading = variant.scalers.iter().filter(|of| of.reads_us);
     match reading.next() {
-        _ if pool.direct => "scaled by us".to_owned(),
-        Some(scaler) => format!("scaled by {}", scaler.claimant),
-        None => "nobody is told, as its mode keeps the count".to_owned(),
+        _ if !pool.enforced => "nobody is told, as its mode keeps the count".to_owned(),
+        Some(scaler) if !pool.direct => format!("scaled by {}", scaler.claimant),
+        _ => "scaled by us".to_owned(),
     }
 }
 

@@ -163,7 +163,10 @@ impl Waking {
         }
         let positions = match to_start(&pool, free) {
             Ok(positions) => positions,
-            Err(why) => return self.failed(of, condition::CANNOT_START, why),
+            Err(why) => {
+                let message = format!("a request waits, and nothing is started: {why}");
+                return self.failed(of, condition::CANNOT_START, message);
+            }
         };
         for position in positions {
             let variants = of.variants.get(position).zip(pool.variants.get(position));
@@ -181,16 +184,16 @@ impl Waking {
                 // It was started by now.
                 Ok(Scaled::Found(_)) => {}
                 Err(why) => {
-                    let why = format!("{target} is not scaled: {why}");
-                    return self.failed(of, condition::SCALING_FAILED, why);
+                    let message =
+                        format!("`{variant}`: a request waits, and {target} is not started: {why}");
+                    return self.failed(of, condition::SCALING_FAILED, message);
                 }
             }
         }
         Answer::Well
     }
 
-    fn failed(&self, of: &PoolView, reason: &str, why: String) -> Answer {
-        let message = format!("a request waits, and nothing is started: {why}");
+    fn failed(&self, of: &PoolView, reason: &str, message: String) -> Answer {
         self.tell(of, Started::Nothing(Condition::new(reason, message)));
         Answer::Failed
     }
