@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod requests;
 pub mod rights;
 pub mod scale;
+pub mod served;
 pub mod status;
 pub mod tolerance;
 pub mod view;

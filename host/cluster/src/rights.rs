@@ -69,25 +69,18 @@ const fn watched(
     need: Need,
     purpose: &'static str,
 ) -> Right {
-    Right {
-        group,
-        resource,
-        verbs: READ,
-        scope: Scope::Watched,
-        need,
-        purpose,
-    }
+    right((group, resource), READ, Scope::Watched, need, purpose)
 }
 
 const fn scaled(group: &'static str, resource: &'static str) -> Right {
-    Right {
-        group,
-        resource,
-        verbs: SCALE,
-        scope: Scope::Watched,
-        need: Need::Scaling,
-        purpose: "scaling from zero, and pools that are scaled directly",
-    }
+    let purpose = "scaling from zero, and pools that are scaled directly";
+    right(
+        (group, resource),
+        SCALE,
+        Scope::Watched,
+        Need::Scaling,
+        purpose,
+    )
 }
 
 const fn right(

@@ -110,12 +110,12 @@ fn actuated(
     decided: &VariantDecision,
     finding: Option<&Finding>,
 ) -> Option<Shown> {
-    let own = format!("`{}`: ", decided.variant);
     let failed = pool.conditions.iter().find_map(|told| {
         let (reason, is_own) = match told.reason.as_str() {
-            condition::SCALING_FAILED => {
-                (condition::SCALING_FAILED, told.message.starts_with(&own))
-            }
+            condition::SCALING_FAILED => (
+                condition::SCALING_FAILED,
+                told.is_of_variant(&decided.variant),
+            ),
             condition::CANNOT_START => (condition::CANNOT_START, true),
             _ => return None,
         };
@@ -257,8 +257,8 @@ fn optimization_ready(pool: &PoolDecision, metrics: &MetricsState, reason: &str)
     }
 }
 
-/// Why the count is what it is: that replicas get nothing to do, what keeps it from being judged, else the guard's last word,
-/// else the plan's.
+/// Why the count is what it is: that replicas get nothing to do, else what keeps it from being judged
+/// at all, else the guard's last word, else the plan's.
 fn reason(pool: &PoolDecision, decided: &VariantDecision) -> String {
     let told = |code: &&str| pool.conditions.iter().find(|told| told.reason == **code);
     let unjudged = [condition::EVIDENCE_PARTIAL, condition::INSUFFICIENT_DATA];

@@ -21,6 +21,7 @@ use crate::index::claim::{Registration, TargetKey};
 use crate::index::target::{Unusable, WELL_KNOWN};
 use crate::index::{Index, Key};
 use crate::objects::definition::{Definition, ScalePaths};
+use crate::served::served;
 use crate::view::View;
 
 /// How often new kinds of targets and new namespaces are looked for.
@@ -292,8 +293,7 @@ impl Cluster {
     /// is forbidden, also where there is no such kind.
     async fn serves(&self, resource: &ApiResource) -> bool {
         let gvk = GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind);
-        let found = discovery::pinned_kind(&self.client, &gvk).await;
-        !found.is_err_and(|error| is_absent(&error))
+        !matches!(served(&self.client, &gvk).await, Ok(None))
     }
 
     fn unknown_kinds(
@@ -356,12 +356,6 @@ fn well_known() -> BTreeSet<(String, String)> {
     kinds
         .map(|(group, kind)| ((*group).to_owned(), (*kind).to_owned()))
         .collect()
-}
-
-/// Whether discovery says that there is no such kind, and not that it cannot say.
-fn is_absent(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Discovery(_))
-        || matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Required kinds that are not listed. Who names its namespaces need not be able to read what is said

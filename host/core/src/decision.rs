@@ -152,6 +152,20 @@ impl Condition {
             message: message.into(),
         }
     }
+
+    /// One that is of a single variant of its pool: the message begins with the name.
+    #[must_use]
+    pub fn of_variant(reason: &str, variant: &str, message: &str) -> Self {
+        Self::new(reason, format!("`{variant}`: {message}"))
+    }
+
+    /// Whether it is of this variant alone.
+    #[must_use]
+    pub fn is_of_variant(&self, variant: &str) -> bool {
+        let rest = self.message.strip_prefix('`');
+        let rest = rest.and_then(|rest| rest.strip_prefix(variant));
+        rest.is_some_and(|rest| rest.starts_with("`: "))
+    }
 }
 
 /// The reasons that a [`Condition`] may have: a closed vocabulary.

@@ -94,22 +94,22 @@ fn remember(pool: &mut PoolDraft<'_>, memory: &mut Memory, now_ms: u64) {
                 .changed(decision.previous, decision.desired, now_ms);
         }
     }
-    let conditions = drifts
-        .into_iter()
-        .map(|message| Condition::new(condition::DRIFT, message));
-    pool.conditions.extend(conditions);
+    pool.conditions.extend(drifts);
 }
 
 /// An autoscaler on the way from what it found to what was asked for passes counts between the two;
 /// another count was set by somebody else. Decisions start from it all the same.
-fn drift(kept: &VariantMemory, decision: &VariantDecision) -> Option<String> {
+fn drift(kept: &VariantMemory, decision: &VariantDecision) -> Option<Condition> {
     let published = kept.published?;
     if published.is_on_its_way(decision.previous) {
         return None;
     }
     let asked = published.asked;
-    let (variant, previous) = (&decision.variant, decision.previous);
-    Some(format!(
-        "`{variant}`: {asked} was asked for and {previous} is set; decisions start from it"
+    let previous = decision.previous;
+    let message = format!("{asked} was asked for and {previous} is set; decisions start from it");
+    Some(Condition::of_variant(
+        condition::DRIFT,
+        &decision.variant,
+        &message,
     ))
 }

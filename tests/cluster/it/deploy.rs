@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService as ApiServiceObject;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use trimtab_cluster_tests::api_service::ApiService;
@@ -25,6 +24,7 @@ use crate::decisions::{DEADLINE, claim, grown, install_own, operate_everywhere};
 use crate::doctor::Diagnosis;
 use crate::scenario::Chat;
 
+const EXTERNAL_METRICS: &str = "v1beta1.external.metrics.k8s.io";
 const FLEET: &str = "fleets.example.com";
 
 fn deploy() -> PathBuf {
@@ -284,11 +284,9 @@ async fn an_upgrade_leaves_external_metrics_to_whoever_took_them_over() -> anyho
     in_namespace(&plane, async |namespace| {
         let name = namespace.name();
         let owner = async || {
-            let name = "v1beta1.external.metrics.k8s.io";
             let service = "jsonpath={.spec.service.name}";
-            plane
-                .kubectl(&["get", "apiservice", name, "-o", service])
-                .await
+            let get = ["get", "apiservice", EXTERNAL_METRICS, "-o", service];
+            plane.kubectl(&get).await
         };
         let said = helm(&plane, "install", name, &[]).await?;
         ensure!(
@@ -297,9 +295,9 @@ async fn an_upgrade_leaves_external_metrics_to_whoever_took_them_over() -> anyho
         );
         ensure!(owner().await? == "trimtab-external-metrics");
 
-        let apis: Api<ApiServiceObject> = Api::all(namespace.client());
-        let apis_name = "v1beta1.external.metrics.k8s.io";
-        apis.delete(apis_name, &DeleteParams::default()).await?;
+        plane
+            .kubectl(&["delete", "apiservice", EXTERNAL_METRICS])
+            .await?;
         let _theirs = ApiService::route(&plane, name, "keda-metrics", 1, None).await?;
         for create in ["auto", "false"] {
             let create = format!("externalMetrics.apiService.create={create}");
@@ -313,7 +311,7 @@ async fn an_upgrade_leaves_external_metrics_to_whoever_took_them_over() -> anyho
         let keep = [
             "annotate",
             "apiservice",
-            apis_name,
+            EXTERNAL_METRICS,
             "helm.sh/resource-policy=keep",
         ];
         plane.kubectl(&keep).await?;

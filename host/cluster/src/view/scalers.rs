@@ -196,8 +196,8 @@ fn misreads(reads: &Reads) -> Vec<Misreading> {
                 }
                 let kind = trigger.metric_type.as_deref();
                 let is_average = kind.is_none_or(|of| of.is_empty() || of == "AverageValue");
-                let is_one = is_average && (!pulled || is_one(given("threshold")));
-                if (pulled || is_ours(trigger)) && !is_one {
+                let is_the_count = is_average && (!pulled || is_one(given("threshold")));
+                if (pulled || is_ours(trigger)) && !is_the_count {
                     all.push(Misreading::AnotherTarget);
                 }
             }

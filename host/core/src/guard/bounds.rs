@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use trimtab_contract::Role;
 
-use crate::decision::{Rule, condition};
+use crate::decision::{Condition, Rule, condition};
 use crate::draft::{PoolDraft, VariantDraft};
 use crate::snapshot::PoolSnapshot;
 
@@ -21,15 +21,12 @@ pub(super) fn apply(pool: &mut PoolDraft<'_>) {
             format!("minimum {min}, maximum {max}"),
         );
         if min > max {
-            contradictions.push(format!(
-                "`{}`: minimum {min} is above maximum {max}; the minimum counts",
-                draft.variant.name
-            ));
+            let message = format!("minimum {min} is above maximum {max}; the minimum counts");
+            let reason = condition::BOUNDS_CONTRADICT;
+            contradictions.push(Condition::of_variant(reason, &draft.variant.name, &message));
         }
     }
-    for message in contradictions {
-        pool.condition(condition::BOUNDS_CONTRADICT, message);
-    }
+    pool.conditions.extend(contradictions);
 }
 
 /// Keeps one replica, ready or starting, for each role of the pool unless the pool may be at zero.

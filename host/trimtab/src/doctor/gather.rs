@@ -9,11 +9,11 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::core::GroupVersionKind;
-use kube::discovery;
 use tokio::time::timeout;
 use trimtab_cluster::delegation::Owner;
 use trimtab_cluster::refusal::explained;
 use trimtab_cluster::rights::{self, FRONT_PROXY, Need, RIGHTS, Right, Scope, Who};
+use trimtab_cluster::served::{self, served};
 use trimtab_cluster::view::{METRIC, PoolView, VariantView, View};
 use trimtab_cluster::{Cluster, crd, delegation, lease, own_pod};
 use trimtab_core::fleet::{FleetPool, MetricsState};
@@ -146,13 +146,8 @@ impl Asking<'_> {
         let mut kinds = Vec::with_capacity(KINDS.len());
         for (group, version, kind, told) in KINDS {
             let gvk = GroupVersionKind::gvk(group, version, kind);
-            let found = match discovery::pinned_kind(&self.clients.asking, &gvk).await {
-                Ok(_) => Ok(true),
-                Err(kube::Error::Discovery(_)) => Ok(false),
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-                Err(error) => Err(explained(&error, "the role system:discovery")),
-            };
-            kinds.push((told, found));
+            let found = answer(served(&self.clients.asking, &gvk).await, served::RIGHTS);
+            kinds.push((told, found.map(|found| found.is_some())));
         }
         kinds
     }

@@ -1,11 +1,12 @@
 //! HPAs: the same with another metric.
 
 use serde_json::{Value, json};
+use trimtab_cluster::view::METRIC;
 
 use super::bounds::Bounds;
 use super::object::{list, namespace, plain, rewritten, said_namespace, spec, text};
 use super::scaler::Replacement;
-use super::signal::{METRIC, source, threshold};
+use super::signal::{source, threshold};
 
 /// The HPA with what it scales by replaced by what is asked for of a variant.
 pub(super) fn replace(object: &Value, variant: &str, bounds: Bounds) -> Replacement {

@@ -28,29 +28,18 @@ pub(super) fn yaml(plan: &Plan) -> Result<String> {
         "First let Trimtab look on (config.mode=observe) and compare; stop WVA before it publishes. \
          Then apply this.",
     );
-    let mut without = plan
-        .rows
-        .iter()
-        .filter(|row| row.fate == Fate::NoEqual)
-        .peekable();
-    if without.peek().is_some() {
-        text.push_str("#\n");
-        comment(&mut text, "", "What has no equal:");
-    }
-    for row in without {
-        comment(&mut text, "- ", &format!("{}: {}", row.of, row.why));
-    }
-    let mut staying = plan
-        .rows
-        .iter()
-        .filter(|row| row.fate == Fate::Stays)
-        .peekable();
-    if staying.peek().is_some() {
-        text.push_str("#\n");
-        comment(&mut text, "", "What stays as it is:");
-    }
-    for row in staying {
-        comment(&mut text, "- ", &format!("{}: {}", row.of, row.why));
+    for (fate, title) in [
+        (Fate::NoEqual, "What has no equal:"),
+        (Fate::Stays, "What stays as it is:"),
+    ] {
+        let mut rows = plan.rows.iter().filter(|row| row.fate == fate).peekable();
+        if rows.peek().is_some() {
+            text.push_str("#\n");
+            comment(&mut text, "", title);
+        }
+        for row in rows {
+            comment(&mut text, "- ", &format!("{}: {}", row.of, row.why));
+        }
     }
     for document in &plan.documents {
         write(&mut text, document)?;

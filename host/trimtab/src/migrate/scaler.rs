@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use trimtab_cluster::view::METRIC;
 
 use super::bounds::{Bounds, nameless};
 use super::known::{Known, Target, target};
 use super::names::Names;
 use super::object::{kind, list, name, namespace, text, title};
 use super::plan::{Body, Document, Fate, Plan, Wishes};
-use super::signal::{self, METRIC};
+use super::signal;
 use super::{hpa, scaled_object, variant};
 
 /// What scalers have taken so far.

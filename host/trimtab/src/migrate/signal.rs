@@ -1,13 +1,11 @@
 //! What scalers look at: metrics of HPAs, and triggers of ScaledObjects.
 
 use serde_json::Value;
-use trimtab_cluster::view::asks_us;
+use trimtab_cluster::view::{METRIC, asks_us};
 
 use super::object::{list, text};
 
-/// What HPAs and KEDA read of us, and of WVA.
-pub(super) const METRIC: &str = "wva_desired_replicas";
-/// The same over the replicas that there are.
+/// Of WVA: what is asked for, over the replicas that there are.
 const RATIO: &str = "wva_desired_ratio";
 
 /// How names of series of model servers and endpoint pickers begin, old and new, in Prometheus and

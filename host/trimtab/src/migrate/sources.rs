@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::discovery;
 use serde_json::{Map, Value};
 use serde_saphyr::Options;
 use trimtab_cluster::refusal::explained;
+use trimtab_cluster::served::{self, served};
 use trimtab_publish::metrics::Live;
 
 use super::known::{target, version_of};
@@ -215,12 +215,11 @@ async fn list(
 async fn others(client: &kube::Client, found: &mut Found) {
     for ([group, version, kind], named) in unlisted(&found.objects) {
         let gvk = GroupVersionKind::gvk(&group, &version, &kind);
-        let resource = match discovery::pinned_kind(client, &gvk).await {
-            Ok((resource, _)) => resource,
-            Err(kube::Error::Discovery(_)) => continue,
-            Err(kube::Error::Api(status)) if status.code == 404 => continue,
+        let resource = match served(client, &gvk).await {
+            Ok(Some((resource, _))) => resource,
+            Ok(None) => continue,
             Err(error) => {
-                let why = explained(&error, "the role system:discovery");
+                let why = explained(&error, served::RIGHTS);
                 found.unread.push(format!("{kind}: {why}"));
                 continue;
             }

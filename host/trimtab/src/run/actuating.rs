@@ -126,8 +126,9 @@ impl Actuator {
             }
             Err(why) => {
                 tracing::warn!(%target, from, to, why, "not scaled; trying again");
-                let message = format!("`{variant}`: {target} is not scaled: {why}");
-                Some(Condition::new(condition::SCALING_FAILED, message))
+                let message = format!("{target} is not scaled: {why}");
+                let failed = condition::SCALING_FAILED;
+                Some(Condition::of_variant(failed, variant, &message))
             }
         }
     }

@@ -209,8 +209,8 @@ impl Cycle {
             let variants = decision.variants.iter().zip(findings);
             let conditions = variants.filter_map(|(of, finding)| {
                 let finding = finding.as_ref()?;
-                let message = format!("`{}`: {}", of.variant, finding.message);
-                Some(Condition::new(finding.reason, message))
+                let (reason, message) = (finding.reason, &finding.message);
+                Some(Condition::of_variant(reason, &of.variant, message))
             });
             let conditions: Vec<Condition> = conditions.collect();
             decision.conditions.extend(conditions);

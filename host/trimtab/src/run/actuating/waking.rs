@@ -165,7 +165,7 @@ impl Waking {
             Ok(positions) => positions,
             Err(why) => {
                 let message = format!("a request waits, and nothing is started: {why}");
-                return self.failed(of, condition::CANNOT_START, message);
+                return self.failed(of, Condition::new(condition::CANNOT_START, message));
             }
         };
         for position in positions {
@@ -184,17 +184,17 @@ impl Waking {
                 // It was started by now.
                 Ok(Scaled::Found(_)) => {}
                 Err(why) => {
-                    let message =
-                        format!("`{variant}`: a request waits, and {target} is not started: {why}");
-                    return self.failed(of, condition::SCALING_FAILED, message);
+                    let message = format!("a request waits, and {target} is not started: {why}");
+                    let failed = condition::SCALING_FAILED;
+                    return self.failed(of, Condition::of_variant(failed, variant, &message));
                 }
             }
         }
         Answer::Well
     }
 
-    fn failed(&self, of: &PoolView, reason: &str, message: String) -> Answer {
-        self.tell(of, Started::Nothing(Condition::new(reason, message)));
+    fn failed(&self, of: &PoolView, why: Condition) -> Answer {
+        self.tell(of, Started::Nothing(why));
         Answer::Failed
     }
 
