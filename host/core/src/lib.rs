@@ -5,6 +5,7 @@ mod analyze;
 mod breaker;
 pub mod decision;
 mod draft;
+pub mod experiment;
 pub mod fleet;
 mod guard;
 mod knowledge;
