@@ -118,14 +118,8 @@ fn whole_tick(criterion: &mut Criterion) {
 
 fn bind(analyzer: &Arc<dyn Analyzer>, optimizer: &Arc<dyn Optimizer>) -> PoolPolicies {
     PoolPolicies {
-        analyzers: vec![Bound {
-            rungs: vec![Arc::clone(analyzer)],
-            settings: "{}".into(),
-        }],
-        optimizer: Bound {
-            rungs: vec![Arc::clone(optimizer)],
-            settings: "{}".into(),
-        },
+        analyzers: vec![Bound::new(vec![Arc::clone(analyzer)], "{}")],
+        optimizer: Bound::new(vec![Arc::clone(optimizer)], "{}"),
     }
 }
 

@@ -1,11 +1,17 @@
 //! Custom resources as they are installed: the schemas, columns and words that users see. What is
 //! read of objects stands in `objects`, and takes more than these allow.
 
+pub mod policy;
+pub mod pool_policy;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, CustomResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use self::policy::ScalingPolicy;
+use self::pool_policy::PoolPolicy;
 
 /// One variant of a model: a workload whose replicas are to be counted out.
 #[derive(Clone, Debug, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +124,11 @@ const fn one() -> i32 {
 /// All custom resources of Trimtab.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![VariantAutoscaling::crd()]
+    vec![
+        VariantAutoscaling::crd(),
+        ScalingPolicy::crd(),
+        PoolPolicy::crd(),
+    ]
 }
 
 /// Whose VariantAutoscaling a cluster has.

@@ -15,6 +15,7 @@ mod tests;
 use std::borrow::Borrow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::SelectorExt as _;
@@ -31,9 +32,11 @@ use crate::objects::autoscaler::{HorizontalPodAutoscaler, ScaledObject};
 use crate::objects::device::{ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use crate::objects::node::Node as NodeObject;
 use crate::objects::pod::Pod as PodObject;
+use crate::objects::policy::{PoolPolicy, ScalingPolicy};
 use crate::objects::pool::{InferencePool, InferencePoolSpec, Service};
 use crate::objects::variant::VariantAutoscaling;
 use crate::objects::workload::Workload;
+use crate::policies::{Stored, StoredPolicy, StoredPoolPolicy};
 
 /// Namespaces with this annotation or label set to `true` are left alone, as WVA does.
 const EXCLUDE: &str = "wva.llmd.ai/exclude";
@@ -78,6 +81,8 @@ pub(crate) struct Index {
     pub(crate) claim_templates: BTreeMap<Key, Asked>,
     pub(crate) pools: BTreeMap<(Key, PoolVersion), InferencePoolSpec>,
     pub(crate) services: BTreeMap<Key, Labels>,
+    pub(crate) policies: BTreeMap<Key, Arc<StoredPolicy>>,
+    pub(crate) pool_policies: BTreeMap<Key, Arc<StoredPoolPolicy>>,
     pub(crate) excluded: BTreeSet<String>,
     /// Namespaces whose pods are kept.
     pub(crate) watched: BTreeSet<String>,
@@ -301,6 +306,34 @@ impl Index {
     pub(crate) fn delete_pool(&mut self, version: PoolVersion, key: &Key) {
         self.revision += take(&mut self.pools, &(key.clone(), version));
         self.unwatch(&key.0);
+    }
+
+    pub(crate) fn apply_policy(&mut self, object: &ScalingPolicy) {
+        let key = key(&object.metadata);
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.delete_policy(&key);
+        }
+        let recorded = object.status.read().unwrap_or_default();
+        let stored = Stored::new(&object.metadata, object.spec.read(), recorded);
+        self.revision += put(&mut self.policies, key, Arc::new(stored));
+    }
+
+    pub(crate) fn delete_policy(&mut self, key: &Key) {
+        self.revision += take(&mut self.policies, key);
+    }
+
+    pub(crate) fn apply_pool_policy(&mut self, object: &PoolPolicy) {
+        let key = key(&object.metadata);
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.delete_pool_policy(&key);
+        }
+        let recorded = object.status.read().unwrap_or_default();
+        let stored = Stored::new(&object.metadata, object.spec.read(), recorded);
+        self.revision += put(&mut self.pool_policies, key, Arc::new(stored));
+    }
+
+    pub(crate) fn delete_pool_policy(&mut self, key: &Key) {
+        self.revision += take(&mut self.pool_policies, key);
     }
 
     pub(crate) fn apply_service(&mut self, object: Service) {

@@ -6,6 +6,7 @@ pub(crate) mod definition;
 pub(crate) mod device;
 pub(crate) mod node;
 pub(crate) mod pod;
+pub(crate) mod policy;
 pub(crate) mod pool;
 pub(crate) mod salvage;
 pub(crate) mod template;

@@ -61,6 +61,7 @@ pub enum Need {
 const READ: &[&str] = &["list", "watch"];
 const SCALE: &[&str] = &["get", "update"];
 const POOLS: &str = "which variants make up a pool";
+const POLICIES: &str = "what pools are decided with";
 const TARGETS: &str = "what is scaled, and the way from a pod up to it";
 
 const fn watched(
@@ -148,6 +149,22 @@ pub const RIGHTS: &[Right] = &[
         Need::WithKind,
         POOLS,
     ),
+    watched("trimtab.dev", "scalingpolicies", Need::WithKind, POLICIES),
+    watched("trimtab.dev", "poolpolicies", Need::WithKind, POLICIES),
+    right(
+        ("trimtab.dev", "scalingpolicies/status"),
+        &["patch"],
+        Scope::Watched,
+        Need::WithKind,
+        "telling what became of policies",
+    ),
+    right(
+        ("trimtab.dev", "poolpolicies/status"),
+        &["patch"],
+        Scope::Watched,
+        Need::WithKind,
+        "telling what became of policies",
+    ),
     watched(
         "",
         "services",
@@ -174,10 +191,10 @@ pub const RIGHTS: &[Right] = &[
     ),
     right(
         ("", "configmaps"),
-        &["get", "list"],
+        &["get", "list", "watch"],
         Scope::Watched,
-        Need::Comfort("settings of WVA are not taken over"),
-        "settings that users of WVA have",
+        Need::Comfort("settings of WVA are not taken over, nor policies out of ConfigMaps loaded"),
+        "settings that users of WVA have, and policies in ConfigMaps",
     ),
     right(
         ("events.k8s.io", "events"),

@@ -9,6 +9,7 @@ mod scalers;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use trimtab_contract::{Accelerator, Objective, Pool, Variant, Workload};
 use trimtab_core::fleet::FleetPool;
@@ -21,10 +22,11 @@ use self::grouping::{Place, groups};
 use self::replicas::{Counted, PodsOfTargets};
 use self::rivals::Rivals;
 use crate::accelerator::Accelerators;
-use crate::index::claim::{Claim, Claimant, TargetKey, Way};
+use crate::index::claim::{CONTROLLER_INSTANCE, Claim, Claimant, TargetKey, Way};
 use crate::index::target::{Target, Unusable, WELL_KNOWN};
 use crate::index::{Index, Key};
 use crate::objects::variant::VariantStatus;
+use crate::policies::{PolicyView, Stored};
 
 /// What users were promised is not the cluster's to say.
 const NO_OBJECTIVE: Objective = Objective {
@@ -46,6 +48,8 @@ pub struct View {
     pub inventory: Result<Vec<Accelerator>, String>,
     /// Names of the variants that KEDA's ScaledObjects scale, by namespace and name of these.
     pub scaled_objects: BTreeMap<Key, String>,
+    /// What pools are decided with.
+    pub policies: PolicyView,
 }
 
 /// One pool, and who asked for each of its variants.
@@ -177,10 +181,33 @@ impl Index {
         let inventory = unseen.map_or_else(|| self.inventory(), Err);
         View {
             scaled_objects: self.scaled_objects(&pools),
+            policies: self.policies_of(&pools),
             pools,
             refused,
             inventory,
         }
+    }
+
+    /// Policies of this operator.
+    fn policies_of(&self, pools: &[PoolView]) -> PolicyView {
+        PolicyView::new(
+            self.ours(&self.policies),
+            self.ours(&self.pool_policies),
+            pools.iter().map(|pool| &pool.fleet),
+        )
+    }
+
+    fn ours<S, T>(
+        &self,
+        all: &BTreeMap<Key, Arc<Stored<S, T>>>,
+    ) -> BTreeMap<Key, Arc<Stored<S, T>>> {
+        let instance = self.config.controller_instance.as_ref();
+        let is_ours = |of: &Stored<S, T>| {
+            instance.is_none_or(|instance| of.labels.get(CONTROLLER_INSTANCE) == Some(instance))
+        };
+        let ours = all.iter().filter(|(_, object)| is_ours(object));
+        ours.map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .collect()
     }
 
     /// Claims of this operator, each with its target; and those that have none, or not alone.

@@ -2,6 +2,7 @@
 //! operator runs. What does not exist yet (a CRD that is not installed) is asked for again and
 //! again, and is no error.
 
+mod config_maps;
 mod kinds;
 mod stream;
 #[cfg(test)]
@@ -16,6 +17,8 @@ use kube::discovery::{self, Scope};
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use self::config_maps::ConfigMaps;
+pub use self::config_maps::{BinaryData, Held};
 use crate::config::Config;
 use crate::index::claim::{Registration, TargetKey};
 use crate::index::target::{Unusable, WELL_KNOWN};
@@ -46,6 +49,7 @@ pub struct Cluster {
 struct Picture {
     index: Mutex<Index>,
     last: Mutex<Option<LastView>>,
+    config_maps: ConfigMaps,
     kinds: Mutex<Kinds>,
     /// Kinds of targets, by group and kind.
     resources: Mutex<BTreeMap<(String, String), ApiResource>>,
@@ -154,6 +158,17 @@ impl Cluster {
     /// What KEDA asks about now, by namespace and name of the ScaledObject.
     pub fn register(&self, registrations: BTreeMap<Key, Registration>) {
         self.index().register(registrations);
+    }
+
+    /// From now on these ConfigMaps are watched, and no others.
+    pub fn want_config_maps(&self, wanted: &BTreeSet<Key>) {
+        self.picture.config_maps.want(&self.client, wanted);
+    }
+
+    /// How one of them stands.
+    #[must_use]
+    pub fn config_map(&self, key: &Key) -> Held {
+        self.picture.config_maps.get(key)
     }
 
     /// What has not been listed yet and must be, with the reason where there is one.

@@ -196,14 +196,8 @@ fn ticks(criterion: &mut Criterion) {
     let analyzer: Arc<dyn Analyzer> = Arc::new(Plain::new());
     let optimizer: Arc<dyn Optimizer> = Arc::new(Plain::new());
     let policies = PoolPolicies {
-        analyzers: vec![Bound {
-            rungs: vec![analyzer],
-            settings: "{}".into(),
-        }],
-        optimizer: Bound {
-            rungs: vec![optimizer],
-            settings: "{}".into(),
-        },
+        analyzers: vec![Bound::new(vec![analyzer], "{}")],
+        optimizer: Bound::new(vec![optimizer], "{}"),
     };
     for (name, pools, free) in [
         ("one pool", 1, 9),

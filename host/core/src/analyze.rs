@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use trimtab_contract::{Context, Knowledge};
 
-use crate::decision::Analyzed;
+use crate::decision::{Analyzed, Call};
 use crate::guard::shape;
 use crate::ladder::climb;
 use crate::memory::Memory;
@@ -94,6 +94,10 @@ fn ask(
             Ok(analysis)
         },
     );
+    let call = Call {
+        absent: bound.absent.as_deref().map(str::to_owned),
+        ..call
+    };
     let Some(analysis) = analysis else {
         let analyzed = Analyzed {
             call,
@@ -134,7 +138,7 @@ fn remember(
     learned: &mut Vec<Knowledge>,
 ) -> Vec<Analyzed> {
     for answer in &answers {
-        memory.breakers.record(&answer.analyzed.call, now_ms);
+        memory.record(&answer.analyzed.call, now_ms);
     }
     let bounds = subject
         .policies

@@ -59,6 +59,10 @@ impl Breakers {
         }
     }
 
+    pub(crate) fn absolve(&mut self, digest: &Digest) {
+        self.0.remove(digest);
+    }
+
     pub(crate) fn forget(&mut self, now_ms: u64) {
         self.0.retain(|_, breaker| {
             let last = breaker.open_until_ms.unwrap_or(breaker.last_fault_ms);
@@ -101,9 +105,8 @@ mod tests {
             fault: Some(fault),
         };
         Call {
-            answered_by: None,
-            refusal: None,
             faults: vec![rung],
+            ..Call::default()
         }
     }
 
@@ -116,8 +119,7 @@ mod tests {
         };
         Call {
             answered_by: Some(answerer),
-            refusal: None,
-            faults: Vec::new(),
+            ..Call::default()
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use trimtab_contract::{Note, Refusal, Role, Stage};
 
+use crate::experiment::Arm;
 use crate::policies::{Digest, Fault};
 use crate::snapshot::Mode;
 
@@ -14,6 +15,9 @@ pub struct PoolDecision {
     pub namespace: String,
     pub pool: String,
     pub mode: Mode,
+    /// Which arm of the pool's experiment decided; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Arm>,
     /// One entry for each analyzer of the pool, in the order in which it is bound.
     pub analyses: Vec<Analyzed>,
     pub plan: Planned,
@@ -41,7 +45,7 @@ pub struct Planned {
 }
 
 /// How a call went, rung by rung.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Call {
     /// The policy that answered, or that refused; `None` where every rung faulted or was skipped.
@@ -50,6 +54,9 @@ pub struct Call {
     pub refusal: Option<Refusal>,
     /// Faults of the rungs above the one that answered.
     pub faults: Vec<RungFault>,
+    /// Why the bound version could not be asked at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
 }
 
 /// The policy that gave an answer.
@@ -176,6 +183,10 @@ pub mod condition {
     pub const NO_PLAN: &str = "NoPlan";
     /// A policy faulted, or its breaker is open.
     pub const POLICY_FAULT: &str = "PolicyFault";
+    /// The policy that is bound is not there: another stands in for it.
+    pub const POLICY_UNAVAILABLE: &str = "PolicyUnavailable";
+    /// A version faulted too often at its beginning: its last good one decides.
+    pub const POLICY_ROLLED_BACK: &str = "PolicyRolledBack";
     /// A policy refused the operator's settings.
     pub const SETTINGS_INVALID: &str = "SettingsInvalid";
     /// A policy refused: the input lacks what it needs.

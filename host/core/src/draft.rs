@@ -157,6 +157,10 @@ impl VariantDraft<'_> {
 /// What an operator should see of a call.
 fn of_call(kind: &str, call: &Call) -> Vec<Condition> {
     let mut conditions = Vec::new();
+    if let Some(why) = &call.absent {
+        let message = format!("{kind}: {why}; {}", call.outcome());
+        conditions.push(Condition::new(condition::POLICY_UNAVAILABLE, message));
+    }
     if let Some(rung) = call.faults.first() {
         let what = rung.fault.as_ref().map_or_else(
             || "is not called after repeated faults".to_owned(),

@@ -51,6 +51,15 @@ impl Store {
         known.push(new);
     }
 
+    pub(crate) fn only(&self, model: &str) -> Self {
+        let known = self.0.get_key_value(model).into_iter();
+        Self(
+            known
+                .map(|(model, known)| (model.clone(), known.clone()))
+                .collect(),
+        )
+    }
+
     pub(crate) fn absorb(&mut self, other: Self) {
         self.0.extend(other.0);
     }

@@ -43,11 +43,7 @@ pub(crate) fn climb<P: Policy + ?Sized, T>(
     now_ms: u64,
     ask: impl Fn(&P, &str) -> Result<T, CallError>,
 ) -> (Call, Option<T>) {
-    let mut call = Call {
-        answered_by: None,
-        refusal: None,
-        faults: Vec::new(),
-    };
+    let mut call = Call::default();
     for (rung, policy) in bound.rungs.iter().enumerate() {
         let policy = policy.as_ref();
         if !breakers.allows(policy.digest(), now_ms) {
@@ -109,6 +105,7 @@ impl Call {
     /// fault's doing.
     pub(crate) fn may_lower(&self) -> bool {
         self.refusal.is_none()
+            && self.absent.is_none()
             && self
                 .answered_by
                 .as_ref()
@@ -125,7 +122,7 @@ impl Call {
                     answerer.name, answerer.version
                 )
             }
-            (Some(answerer), None) if answerer.rung > 0 => format!(
+            (Some(answerer), None) if answerer.rung > 0 || self.absent.is_some() => format!(
                 "`{}` {} answered in place of the bound version",
                 answerer.name, answerer.version
             ),

@@ -2,6 +2,7 @@
 //! out. Synchronous, without a clock and without I/O.
 
 mod analyze;
+pub mod binding;
 mod breaker;
 pub mod decision;
 mod draft;
@@ -13,6 +14,8 @@ mod ladder;
 pub mod memory;
 mod optimize;
 pub mod policies;
+mod probation;
+pub mod shadow;
 pub mod snapshot;
 mod state;
 pub mod tick;

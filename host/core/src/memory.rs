@@ -5,8 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::Breakers;
+use crate::decision::Call;
+use crate::experiment::{self, Report};
 use crate::guard::behavior::History;
 use crate::knowledge::Store;
+use crate::policies::Digest;
+use crate::probation::Probations;
+use crate::shadow::{self, Tally};
 use crate::snapshot::{PoolSnapshot, Snapshot};
 use crate::state::States;
 
@@ -25,6 +30,7 @@ pub struct Memory {
     /// Learned values, shared by all pools.
     pub(crate) knowledge: Store,
     pub(crate) breakers: Breakers,
+    pub(crate) probations: Probations,
     /// By `namespace/name`.
     pub(crate) pools: BTreeMap<String, PoolMemory>,
     /// By the bound optimizer's name and its settings document.
@@ -42,6 +48,11 @@ pub(crate) struct PoolMemory {
     /// Since when requests wait at the endpoint picker while no replica has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) undispatched_since_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) experiment: Option<experiment::Record>,
+    /// By the candidate's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) shadows: BTreeMap<String, shadow::Kept>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -132,6 +143,7 @@ impl Memory {
     pub fn absorb(&mut self, part: Self) {
         self.knowledge.absorb(part.knowledge);
         self.breakers.absorb(part.breakers);
+        self.probations.absorb(part.probations);
         self.groups.extend(part.groups);
         for (key, pool) in part.pools {
             let known = self.pools.get(&key);
@@ -139,6 +151,56 @@ impl Memory {
                 self.pools.insert(key, pool);
             }
         }
+    }
+
+    /// What another memory begins with that knows what is known of a model, and nothing else.
+    pub(crate) fn knowing_of(&self, model: &str) -> Self {
+        Self {
+            knowledge: self.knowledge.only(model),
+            ..Self::default()
+        }
+    }
+
+    /// Counts what a call showed of the policies that it reached.
+    pub(crate) fn record(&mut self, call: &Call, now_ms: u64) {
+        self.breakers.record(call, now_ms);
+        self.probations.record(call, now_ms);
+    }
+
+    /// Versions of policies of which an answer was accepted.
+    #[must_use]
+    pub fn good(&self) -> BTreeSet<Digest> {
+        self.probations.good()
+    }
+
+    /// Versions of policies that faulted three times in their first ten calls.
+    #[must_use]
+    pub fn failed(&self) -> BTreeSet<Digest> {
+        self.probations.failed()
+    }
+
+    /// Has a version begin anew, as when an operator binds it once more.
+    pub fn absolve(&mut self, digest: &Digest) {
+        self.probations.absolve(digest);
+        self.breakers.absolve(digest);
+    }
+
+    /// How a pool's experiment stands; `None` where it has none.
+    #[must_use]
+    pub fn experiment(&self, namespace: &str, pool: &str) -> Option<Report> {
+        let of_pool = self.pools.get(&format!("{namespace}/{pool}"))?;
+        Some(of_pool.experiment.as_ref()?.report())
+    }
+
+    /// How each candidate of a pool has compared so far, by name.
+    pub fn shadows<'a>(
+        &'a self,
+        namespace: &str,
+        pool: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Tally)> {
+        let of_pool = self.pools.get(&format!("{namespace}/{pool}"));
+        let kept = of_pool.into_iter().flat_map(|of| &of.shadows);
+        kept.map(|(name, kept)| (name.as_str(), &kept.tally))
     }
 
     /// Puts what was last asked for into a snapshot whose `desired-replicas` are the counts that
@@ -275,6 +337,7 @@ impl Memory {
             .retain(|_, group| now_ms.saturating_sub(group.seen_ms) < FORGOTTEN_AFTER_MS);
         self.knowledge.forget(now_ms);
         self.breakers.forget(now_ms);
+        self.probations.forget(now_ms);
     }
 }
 

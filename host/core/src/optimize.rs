@@ -44,7 +44,7 @@ pub(crate) fn optimize(
         .collect();
     let mut plans: Vec<PoolPlan> = subjects.iter().map(|_| PoolPlan::none()).collect();
     for (group, (call, plan)) in groups.iter().zip(answers) {
-        memory.breakers.record(&call, snapshot.now_ms);
+        memory.record(&call, snapshot.now_ms);
         hand_out(snapshot, group, call, plan, memory, &mut plans);
     }
     plans
@@ -52,14 +52,9 @@ pub(crate) fn optimize(
 
 impl PoolPlan {
     fn none() -> Self {
-        let call = Call {
-            answered_by: None,
-            refusal: None,
-            faults: Vec::new(),
-        };
         Self {
             planned: Planned {
-                call,
+                call: Call::default(),
                 notes: Vec::new(),
             },
             targets: None,
@@ -137,6 +132,12 @@ fn ask(
 }
 
 impl Member<'_> {
+    /// Members of a group may stand in it for different reasons.
+    fn absent(&self) -> Option<String> {
+        let policies = self.subject.policies?;
+        policies.optimizer.absent.as_deref().map(str::to_owned)
+    }
+
     fn request(&self) -> Request {
         let stages = self
             .analyzed
@@ -180,7 +181,10 @@ fn hand_out(
     for (member, targets) in group.members.iter().zip(targets.drain(..)) {
         if let Some(plan) = plans.get_mut(member.index) {
             plan.planned = Planned {
-                call: call.clone(),
+                call: Call {
+                    absent: member.absent(),
+                    ..call.clone()
+                },
                 notes: notes.clone(),
             };
             plan.targets = targets;

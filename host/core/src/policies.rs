@@ -100,6 +100,8 @@ pub struct Bound<P: ?Sized> {
     /// JSON document for the bound version and its last good one; the built-in gets it only where
     /// it is the bound version itself.
     pub settings: Arc<str>,
+    /// Why the bound version is not among the rungs: then all of them stand in for it.
+    pub absent: Option<Arc<str>>,
 }
 
 impl<P: ?Sized> Clone for Bound<P> {
@@ -107,17 +109,29 @@ impl<P: ?Sized> Clone for Bound<P> {
         Self {
             rungs: self.rungs.clone(),
             settings: Arc::clone(&self.settings),
+            absent: self.absent.clone(),
         }
     }
 }
 
 impl<P: ?Sized> Bound<P> {
+    /// A ladder that begins with the bound version.
+    #[must_use]
+    pub fn new(rungs: Vec<Arc<P>>, settings: impl Into<Arc<str>>) -> Self {
+        Self {
+            rungs,
+            settings: settings.into(),
+            absent: None,
+        }
+    }
+
     /// The same ladder, each rung as `of` makes it.
     #[must_use]
     pub fn map<Q: ?Sized>(&self, of: impl Fn(&Arc<P>) -> Arc<Q>) -> Bound<Q> {
         Bound {
             rungs: self.rungs.iter().map(of).collect(),
             settings: Arc::clone(&self.settings),
+            absent: self.absent.clone(),
         }
     }
 }

@@ -42,6 +42,9 @@ pub struct PoolRules {
     pub scale_to_zero_after_seconds: Option<f64>,
     /// Stabilisation and rate limits as HPA v2 has them; `None` where HPA or KEDA does that.
     pub behavior: Option<Behavior>,
+    /// Cost per hour that the pool may reach; the guard alone knows of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_per_hour: Option<f64>,
     /// Measurements older than this are stale: nothing shrinks on them.
     pub max_metrics_age_seconds: f64,
     /// Most replicas that a plan may ask of one variant before it is taken for nonsense.
@@ -54,6 +57,7 @@ impl Default for PoolRules {
             mode: Mode::Enforce,
             scale_to_zero_after_seconds: None,
             behavior: None,
+            budget_per_hour: None,
             // Four scrapes of 15 s, and one of slack.
             max_metrics_age_seconds: 75.0,
             max_plausible_replicas: 100_000,

@@ -49,6 +49,7 @@ pub fn tick(
             namespace: subject.seen.pool.namespace.clone(),
             pool: subject.seen.pool.name.clone(),
             mode: subject.seen.rules.mode,
+            arm: None,
             analyses,
             plan: plan.planned,
             variants,

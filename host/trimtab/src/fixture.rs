@@ -92,6 +92,7 @@ pub(crate) fn decision(
         namespace: "serving".to_owned(),
         pool: pool.to_owned(),
         mode: Mode::Enforce,
+        arm: None,
         analyses: vec![Analyzed {
             call: call("queueing-analyzer"),
             stages: vec![stage(f64::from(desired) * 3.1)],
@@ -329,8 +330,7 @@ fn decisions(outcome: &Outcome) -> Vec<PoolDecision> {
 fn call(name: &str) -> Call {
     Call {
         answered_by: Some(answerer(name, 0)),
-        refusal: None,
-        faults: Vec::new(),
+        ..Call::default()
     }
 }
 

@@ -240,13 +240,10 @@ pub(crate) fn decision_of(namespace: &str, pool: &str) -> PoolDecision {
         namespace: namespace.to_owned(),
         pool: pool.to_owned(),
         mode: trimtab_core::snapshot::Mode::Enforce,
+        arm: None,
         analyses: Vec::new(),
         plan: trimtab_core::decision::Planned {
-            call: trimtab_core::decision::Call {
-                answered_by: None,
-                refusal: None,
-                faults: Vec::new(),
-            },
+            call: trimtab_core::decision::Call::default(),
             notes: Vec::new(),
         },
         variants: Vec::new(),

@@ -81,6 +81,7 @@ fn decision() -> PoolDecision {
         namespace: "a".to_owned(),
         pool: "model:m".to_owned(),
         mode: Mode::Enforce,
+        arm: None,
         analyses: Vec::new(),
         plan: Planned {
             call: silence(),
@@ -103,11 +104,7 @@ fn decision() -> PoolDecision {
 }
 
 fn silence() -> Call {
-    Call {
-        answered_by: None,
-        refusal: None,
-        faults: Vec::new(),
-    }
+    Call::default()
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) const MANAGED: &str = "llm-d.ai/managed";
 const MODEL: &str = "llm-d.ai/model-id";
 const COST: &str = "llm-d.ai/variant-cost";
 /// Which of several operators in a cluster an object is for.
-const CONTROLLER_INSTANCE: &str = "wva.llmd.ai/controller-instance";
+pub(crate) const CONTROLLER_INSTANCE: &str = "wva.llmd.ai/controller-instance";
 pub(super) const ACCELERATOR: &str = "inference.optimization/acceleratorName";
 
 /// KEDA's default for `maxReplicaCount`.

@@ -69,6 +69,8 @@ pub(crate) fn apply(index: &mut Index, object: &Value) {
         "Pod" => index.apply_pod(read(object)),
         "Node" => index.apply_node(read(object)),
         "InferencePool" => index.apply_pool(pool_version(group), read(object)),
+        "ScalingPolicy" => index.apply_policy(&read(object)),
+        "PoolPolicy" => index.apply_pool_policy(&read(object)),
         "Service" => index.apply_service(read(object)),
         "Namespace" => {
             let namespace: Object<Ignored, Ignored> = read(object);
@@ -92,6 +94,8 @@ pub(crate) fn delete(index: &mut Index, object: &Value) {
         "Pod" => index.delete_pod(&key),
         "Node" => index.delete_node(&key.1),
         "InferencePool" => index.delete_pool(pool_version(group), &key),
+        "ScalingPolicy" => index.delete_policy(&key),
+        "PoolPolicy" => index.delete_pool_policy(&key),
         "Service" => index.delete_service(&key),
         "Namespace" => index.delete_namespace(&key.1),
         "ResourceSlice" => index.delete_slice(&key.1),

@@ -20,12 +20,13 @@ use crate::objects::definition::ScalePaths;
 use crate::objects::device::{ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use crate::objects::node::Node;
 use crate::objects::pod::Pod;
+use crate::objects::policy::{PoolPolicy, ScalingPolicy};
 use crate::objects::pool::{InferencePool, Service};
 use crate::objects::variant::VariantAutoscaling;
 use crate::objects::workload::Workload;
 
 /// Kinds without which nothing is decided; of these, those that every cluster has.
-pub(super) const REQUIRED: [&str; 12] = [
+pub(super) const REQUIRED: [&str; 14] = [
     "Deployment",
     "HorizontalPodAutoscaler",
     "InferencePool",
@@ -33,8 +34,10 @@ pub(super) const REQUIRED: [&str; 12] = [
     "LeaderWorkerSet",
     "Namespace",
     "Pod",
+    "PoolPolicy",
     "ReplicaSet",
     "ScaledObject",
+    "ScalingPolicy",
     "Service",
     "StatefulSet",
     "VariantAutoscaling",
@@ -68,6 +71,7 @@ impl Cluster {
     pub(super) fn watch_all(&self) {
         self.watch_claims();
         self.watch_pools();
+        self.watch_policies();
         for (kind, plural) in [
             ("Deployment", "deployments"),
             ("StatefulSet", "statefulsets"),
@@ -146,6 +150,24 @@ impl Cluster {
             Handlers::new(
                 |index, object: Metadata| index.apply_namespace(&object.metadata),
                 |index, (_, name)| index.delete_namespace(name),
+            ),
+        );
+    }
+
+    fn watch_policies(&self) {
+        let of = |kind, plural| resource("trimtab.dev", "v1alpha1", kind, plural);
+        self.watch::<ScalingPolicy>(
+            of("ScalingPolicy", "scalingpolicies"),
+            Handlers::new(
+                |index, object| index.apply_policy(&object),
+                Index::delete_policy,
+            ),
+        );
+        self.watch::<PoolPolicy>(
+            of("PoolPolicy", "poolpolicies"),
+            Handlers::new(
+                |index, object| index.apply_pool_policy(&object),
+                Index::delete_pool_policy,
             ),
         );
     }

@@ -25,6 +25,7 @@ use ledger::{Ledger, Price, Shortage};
 
 /// Growth of one variant beyond what is settled.
 struct Claim<'a> {
+    /// Position of its pool.
     pool: usize,
     /// Position in its pool.
     position: usize,
@@ -65,7 +66,7 @@ fn claims<'a>(pools: &[PoolDraft<'a>], ledger: &Ledger<'a>) -> Vec<Claim<'a>> {
                     settled,
                     granted: settled,
                     wanted: draft.desired(),
-                    price: ledger.price(draft.variant),
+                    price: ledger.price(index, draft.variant),
                     shortage: None,
                 });
             }
@@ -138,9 +139,9 @@ fn settle(pools: &mut [PoolDraft<'_>], claim: &Claim<'_>, ledger: &Ledger<'_>) {
     };
     let (rule, reason) = match shortage {
         Shortage::Gpus => (Rule::Gpus, condition::GPUS_SHORT),
-        Shortage::Money => (Rule::Budget, condition::BUDGET_REACHED),
+        Shortage::Money | Shortage::PoolMoney => (Rule::Budget, condition::BUDGET_REACHED),
     };
-    let why = ledger.explain(shortage, claim.variant);
+    let why = ledger.explain(shortage, claim.pool, claim.variant);
     let (granted, wanted) = (claim.granted - claim.settled, claim.wanted - claim.settled);
     let name = &claim.variant.name;
     let message = format!("`{name}`: {granted} of {wanted} more replicas granted; {why}");

@@ -283,10 +283,7 @@ pub(crate) fn plan(requests: &[Request], count: &dyn Fn(&Pool, usize) -> u32) ->
 }
 
 pub(crate) fn bound<P: ?Sized>(rungs: Vec<Arc<P>>) -> Bound<P> {
-    Bound {
-        rungs,
-        settings: "{}".into(),
-    }
+    Bound::new(rungs, "{}")
 }
 
 pub(crate) fn policies(

@@ -7,6 +7,7 @@ use trimtab_contract::{Context, Limits, Refusal, Request};
 use trimtab_core::decision::{Rule, condition};
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::{Bound, CallError, Optimizer, PoolPolicies};
+use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 
 use crate::fleet::*;
@@ -203,10 +204,7 @@ fn settings_go_to_versions_of_the_bound_policy_only() {
     };
     let rungs = vec![echo("mine", "2"), echo("mine", "1"), echo("built-in", "1")];
     let mut policies = with_optimizers(Vec::new());
-    policies.optimizer = Bound {
-        rungs,
-        settings: "{\"a\":1}".into(),
-    };
+    policies.optimizer = Bound::new(rungs, "{\"a\":1}");
     let seen = snapshot(vec![pool("a", vec![variant("v", 1)])]);
     let decisions = tick(&seen, &[policies], &mut Memory::default());
     let seen_settings: Vec<_> = decisions[0]
@@ -246,4 +244,44 @@ fn pools_that_share_an_optimizer_are_planned_in_one_call() {
     assert_eq!(calls, [vec!["a", "c"], vec!["b"]]);
     assert_eq!(decisions[0].pool, "c");
     assert_eq!(decisions[0].plan.notes[0].text, "exact");
+}
+
+#[test]
+fn where_the_bound_policy_is_not_there_its_stand_in_may_raise_and_not_lower() {
+    let seen = snapshot(vec![pool("a", vec![variant("v", 4), variant("w", 1)])]);
+    let mut policies = with_optimizers(vec![plans(|_, variant| if variant == 0 { 1 } else { 3 })]);
+    policies.optimizer.absent = Some("ScalingPolicy default/mine does not exist".into());
+    let mut beside = pool("b", vec![variant("v", 4)]);
+    beside.pool.namespace = "default".into();
+    let seen = Snapshot {
+        pools: vec![seen.pools[0].clone(), beside],
+        ..seen
+    };
+    let present = with_optimizers(vec![plans(|_, variant| if variant == 0 { 1 } else { 3 })]);
+    let decisions = tick(&seen, &[policies, present], &mut Memory::default());
+    assert_eq!(desired(&decisions), [vec![4, 3], vec![1]]);
+    let told = &decisions[0].conditions[0];
+    assert_eq!(told.reason, condition::POLICY_UNAVAILABLE);
+    assert_eq!(
+        told.message,
+        "optimizer: ScalingPolicy default/mine does not exist; `plans` 1 answered in place of the \
+         bound version"
+    );
+    assert!(!has(&decisions[1], condition::POLICY_UNAVAILABLE));
+}
+
+#[test]
+fn versions_that_answered_and_versions_that_faulted_at_once_are_told_apart() {
+    let seen = snapshot(vec![pool("a", vec![variant("v", 2)])]);
+    let policies = [with_optimizers(vec![faulty("new"), plans(|_, _| 4)])];
+    let mut memory = Memory::default();
+    for ticks in 1..=3 {
+        let _ = tick(&seen, &policies, &mut memory);
+        assert_eq!(memory.failed().len(), usize::from(ticks == 3));
+    }
+    let names = |of: std::collections::BTreeSet<trimtab_core::policies::Digest>| {
+        of.into_iter().map(|digest| digest.0).collect::<Vec<_>>()
+    };
+    assert_eq!(names(memory.failed()), ["sha256:new-1"]);
+    assert_eq!(names(memory.good()), ["sha256:content-1", "sha256:plans-1"]);
 }

@@ -11,6 +11,8 @@ mod learning;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod shadow;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 mod situations;

@@ -249,3 +249,28 @@ fn all_analyzers_must_agree_to_lower_and_one_may_raise() {
         [[4]]
     );
 }
+
+#[test]
+fn a_pool_has_a_budget_of_its_own_beside_that_of_all() {
+    let of = |all: Option<f64>, own: Option<f64>| {
+        let mut thrifty = pool("a", vec![variant("v", 1)]);
+        thrifty.rules.budget_per_hour = own;
+        let mut seen = snapshot(vec![thrifty, pool("b", vec![variant("v", 1)])]);
+        seen.budget_per_hour = all;
+        decide(&seen, |_, _| 5)
+    };
+    let decisions = of(None, Some(3.0));
+    assert_eq!(desired(&decisions), [[3], [5]]);
+    assert!(has(&decisions[0], condition::BUDGET_REACHED));
+    assert!(!has(&decisions[1], condition::BUDGET_REACHED));
+    let why = decisions[0].variants[0].why();
+    assert_eq!(
+        why,
+        "0.00 per hour of the pool's budget are left, a replica costs 1.00"
+    );
+    assert_eq!(desired(&of(Some(6.0), Some(2.0))), [[2], [4]]);
+    assert_eq!(desired(&of(Some(4.0), Some(9.0))), [[2], [2]]);
+    let over = of(None, Some(0.5));
+    assert_eq!(desired(&over), [[1], [5]]);
+    assert!(has(&over[0], condition::OVER_BUDGET));
+}

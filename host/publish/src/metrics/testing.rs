@@ -32,11 +32,7 @@ pub(crate) fn variant(name: &str, current: u32, previous: u32, desired: u32) -> 
 }
 
 pub(crate) fn silence() -> Call {
-    Call {
-        answered_by: None,
-        refusal: None,
-        faults: Vec::new(),
-    }
+    Call::default()
 }
 
 pub(crate) fn pool(name: &str, variants: Vec<VariantDecision>) -> PoolDecision {
@@ -45,6 +41,7 @@ pub(crate) fn pool(name: &str, variants: Vec<VariantDecision>) -> PoolDecision {
         namespace: "prod".to_owned(),
         pool: name.to_owned(),
         mode: Mode::Enforce,
+        arm: None,
         analyses: Vec::new(),
         plan: Planned {
             call: silence(),

@@ -20,6 +20,8 @@ pub(super) struct Ledger<'a> {
     /// Whether any accelerator has a quota: then a variant without a known one is granted nothing.
     quotas: bool,
     pub(super) money: Option<Money>,
+    /// Budgets of single pools, one entry for each.
+    pub(super) purses: Vec<Option<Money>>,
 }
 
 /// GPUs of one accelerator.
@@ -34,6 +36,8 @@ pub(super) struct Gpus {
 /// Costs per hour.
 #[derive(Clone, Copy)]
 pub(super) struct Money {
+    /// How the budget is called.
+    pub(super) name: &'static str,
     pub(super) budget: f64,
     /// What was desired before and what the floors demand.
     pub(super) settled: f64,
@@ -48,6 +52,8 @@ pub(super) struct Price<'a> {
     gpus: GpuNeed<'a>,
     /// Cost per hour.
     cost: f64,
+    /// Position of its pool.
+    pool: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -66,7 +72,10 @@ enum GpuNeed<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shortage {
     Gpus,
+    /// Of all pools together.
     Money,
+    /// Of its pool alone.
+    PoolMoney,
 }
 
 impl<'a> Ledger<'a> {
@@ -83,36 +92,34 @@ impl<'a> Ledger<'a> {
             }
             gpus
         });
-        let mut money = snapshot.budget_per_hour.map(|budget| Money {
-            budget,
-            settled: 0.0,
-            floors: 0.0,
-            left: budget,
-        });
-        for (pool, draft) in pools
-            .iter()
-            .flat_map(|pool| pool.variants.iter().map(move |draft| (pool, draft)))
-        {
-            let floor = binding_floor(pool, draft);
-            let settled = draft.previous().max(floor);
-            if let Some(gpus) = &mut gpus {
-                reserve(gpus, draft.variant, settled, floor);
+        let all = snapshot.budget_per_hour;
+        let mut money = all.map(|budget| Money::new("the budget", budget));
+        let mut purses = Vec::with_capacity(pools.len());
+        for pool in pools {
+            let own = pool.seen.rules.budget_per_hour;
+            let mut purse = own.map(|budget| Money::new("the pool's budget", budget));
+            for draft in &pool.variants {
+                let floor = binding_floor(pool, draft);
+                let settled = draft.previous().max(floor);
+                if let Some(gpus) = &mut gpus {
+                    reserve(gpus, draft.variant, settled, floor);
+                }
+                for money in money.iter_mut().chain(&mut purse) {
+                    money.settle(draft.variant, settled, floor);
+                }
             }
-            if let Some(money) = &mut money {
-                money.settled += f64::from(settled) * cost(draft.variant);
-                money.floors += f64::from(floor) * cost(draft.variant);
-                money.left = money.budget - money.settled;
-            }
+            purses.push(purse);
         }
         let quotas = inventory.is_some_and(|all| all.iter().any(|one| one.quota.is_some()));
         Self {
             gpus,
             quotas,
             money,
+            purses,
         }
     }
 
-    pub(super) fn price(&self, variant: &'a Variant) -> Price<'a> {
+    pub(super) fn price(&self, pool: usize, variant: &'a Variant) -> Price<'a> {
         let gpus = match (&self.gpus, variant.gpus_per_replica) {
             (None, _) | (_, 0) => GpuNeed::Unlimited,
             (Some(all), _) if variant.accelerator == UNRESOLVED => {
@@ -130,6 +137,7 @@ impl<'a> Ledger<'a> {
         Price {
             gpus,
             cost: cost(variant),
+            pool,
         }
     }
 
@@ -138,8 +146,13 @@ impl<'a> Ledger<'a> {
     pub(super) fn covers(&self, claims: impl Iterator<Item = (Price<'a>, u32, u32)>) -> bool {
         let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
         let mut spent = 0.0;
+        let mut of_pools = vec![0.0; self.purses.len()];
         for (price, gpu_replicas, replicas) in claims {
-            spent += price.cost * f64::from(replicas);
+            let cost = price.cost * f64::from(replicas);
+            spent += cost;
+            if let Some(of_pool) = of_pools.get_mut(price.pool) {
+                *of_pool += cost;
+            }
             match price.gpus {
                 GpuNeed::Unlimited => {}
                 GpuNeed::Refused => return false,
@@ -149,7 +162,9 @@ impl<'a> Ledger<'a> {
             }
         }
         let affordable = self.money.is_none_or(|money| money.affords(spent));
+        let mut purses = self.purses.iter().zip(of_pools);
         affordable
+            && purses.all(|(purse, spent)| purse.is_none_or(|purse| purse.affords(spent)))
             && needed
                 .iter()
                 .all(|(accelerator, gpus)| *gpus <= self.free(accelerator))
@@ -168,10 +183,19 @@ impl<'a> Ledger<'a> {
         if taken.is_some_and(|(accelerator, gpus)| gpus > self.free(accelerator)) {
             return Err(Shortage::Gpus);
         }
-        if let Some(money) = &mut self.money {
-            if !money.affords(price.cost) {
-                return Err(Shortage::Money);
-            }
+        let mut purse = self.purses.get_mut(price.pool).and_then(Option::as_mut);
+        let affords = |money: &Option<&mut Money>| {
+            let money = money.as_deref();
+            money.is_none_or(|money| money.affords(price.cost))
+        };
+        let mut money = self.money.as_mut();
+        if !affords(&purse) {
+            return Err(Shortage::PoolMoney);
+        }
+        if !affords(&money) {
+            return Err(Shortage::Money);
+        }
+        for money in purse.iter_mut().chain(&mut money) {
             money.left -= price.cost;
         }
         let entry = taken.and_then(|(accelerator, gpus)| {
@@ -195,7 +219,7 @@ impl<'a> Ledger<'a> {
         known.map_or(u64::MAX, |known| known.unwrap_or_default().free)
     }
 
-    pub(super) fn explain(&self, shortage: Shortage, variant: &Variant) -> String {
+    pub(super) fn explain(&self, shortage: Shortage, pool: usize, variant: &Variant) -> String {
         match shortage {
             Shortage::Gpus if variant.accelerator == UNRESOLVED && self.quotas => {
                 "its accelerator is not known, and quotas are set".to_owned()
@@ -208,18 +232,36 @@ impl<'a> Ledger<'a> {
                 let free = self.free(accelerator);
                 format!("{free} GPUs of `{accelerator}` are left, a replica needs {each}")
             }
-            Shortage::Money => {
-                let left = self
-                    .money
-                    .map_or(f64::INFINITY, |money| money.left.max(0.0));
-                let cost = variant.cost;
-                format!("{left:.2} per hour of the budget are left, a replica costs {cost:.2}")
-            }
+            Shortage::Money => short_of(self.money, variant),
+            Shortage::PoolMoney => short_of(self.purses.get(pool).copied().flatten(), variant),
         }
     }
 }
 
+fn short_of(money: Option<Money>, variant: &Variant) -> String {
+    let left = money.map_or(f64::INFINITY, |money| money.left.max(0.0));
+    let name = money.map_or("the budget", |money| money.name);
+    let cost = variant.cost;
+    format!("{left:.2} per hour of {name} are left, a replica costs {cost:.2}")
+}
+
 impl Money {
+    fn new(name: &'static str, budget: f64) -> Self {
+        Self {
+            name,
+            budget,
+            settled: 0.0,
+            floors: 0.0,
+            left: budget,
+        }
+    }
+
+    fn settle(&mut self, variant: &Variant, settled: u32, floor: u32) {
+        self.settled += f64::from(settled) * cost(variant);
+        self.floors += f64::from(floor) * cost(variant);
+        self.left = self.budget - self.settled;
+    }
+
     fn affords(self, cost: f64) -> bool {
         cost <= self.left + self.budget.abs() * TOLERANCE
     }

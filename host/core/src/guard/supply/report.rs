@@ -7,9 +7,10 @@ use crate::decision::condition;
 use crate::draft::PoolDraft;
 
 pub(super) fn report(ledger: &Ledger<'_>, pools: &mut [PoolDraft<'_>]) {
-    let over_budget = ledger.money.and_then(over_budget);
-    for pool in pools {
-        if let Some(message) = &over_budget {
+    let all = ledger.money.and_then(over_budget);
+    for (pool, purse) in pools.iter_mut().zip(&ledger.purses) {
+        let own = purse.and_then(over_budget);
+        for message in all.iter().chain(&own) {
             pool.condition(condition::OVER_BUDGET, message.as_str());
         }
         report_gpus(ledger, pool);
@@ -18,6 +19,7 @@ pub(super) fn report(ledger: &Ledger<'_>, pools: &mut [PoolDraft<'_>]) {
 
 fn over_budget(money: Money) -> Option<String> {
     let Money {
+        name,
         budget,
         settled,
         floors,
@@ -27,9 +29,9 @@ fn over_budget(money: Money) -> Option<String> {
         return None;
     }
     Some(if floors > budget {
-        format!("minimum counts cost {floors:.2} per hour, the budget is {budget:.2}")
+        format!("minimum counts cost {floors:.2} per hour, {name} is {budget:.2}")
     } else {
-        format!("what is asked for costs {settled:.2} per hour, the budget is {budget:.2}")
+        format!("what is asked for costs {settled:.2} per hour, {name} is {budget:.2}")
     })
 }
 

@@ -160,6 +160,7 @@ fn calls_and_faults_are_counted_by_policy_even_if_it_only_faults() {
                     message: "unreachable".to_owned(),
                 }),
             }],
+            absent: None,
         },
         stages: Vec::new(),
         notes: Vec::new(),

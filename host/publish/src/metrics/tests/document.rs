@@ -133,6 +133,7 @@ fn busy(digest: Digest) -> PoolDecision {
                     message: "unreachable".to_owned(),
                 }),
             }],
+            absent: None,
         },
         stages: Vec::new(),
         notes: Vec::new(),
