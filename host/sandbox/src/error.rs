@@ -5,6 +5,7 @@ use std::io;
 use trimtab_core::policies::Fault;
 
 use crate::cache::CacheError;
+use crate::registry::Reason;
 
 /// The contract's interfaces, in the version that this host speaks.
 pub(crate) const ANALYZER: &str = "trimtab:policy/analyzer@0.1.0";
@@ -57,17 +58,17 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Closed vocabulary for a metric's label and a status condition's reason.
+    /// For a metric's label and a status condition's reason.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::TooLarge { .. } => "TooLarge",
-            Self::NotAComponent { .. } => "NotAComponent",
-            Self::Invalid { .. } => "Invalid",
-            Self::Imports { .. } => "Imports",
-            Self::WrongContract { .. } | Self::WrongSignature { .. } => "WrongContract",
-            Self::NoPolicy { .. } => "NoPolicy",
-            Self::Describe { .. } => "DescribeFailed",
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::NotAComponent { .. } | Self::Invalid { .. } => Reason::NotAComponent,
+            Self::Imports { .. } => Reason::ForbiddenImport,
+            Self::WrongContract { .. } | Self::WrongSignature { .. } | Self::NoPolicy { .. } => {
+                Reason::WrongContract
+            }
+            Self::Describe { .. } => Reason::DescribeFailed,
         }
     }
 }

@@ -2,18 +2,21 @@
 //!
 //! A component is admitted if it imports nothing and exports the contract. Every call gets a fresh
 //! instance and a store of its own, which is dropped whatever happens, so no call can disturb
-//! another; what a call may use grows with what it is given. Knows nothing of pools' policies,
-//! ladders or breakers: those are the core's.
+//! another; what a call may use grows with what it is given. The registry keeps the policies that are
+//! wanted at hand, from wherever they come. Knows nothing of pools' policies, ladders or breakers:
+//! those are the core's.
 
 mod builtin;
 mod cache;
 mod call;
+mod directory;
 mod engine;
 mod error;
 mod fault;
 mod limits;
 mod load;
 mod policy;
+mod registry;
 mod roles;
 mod sandbox;
 mod slots;
@@ -26,5 +29,9 @@ pub use call::{CallStats, Called};
 pub use error::{LoadError, SandboxError};
 pub use limits::{InputSize, Limits, Scaled};
 pub use policy::{Policy, Roles};
+pub use registry::{
+    Backoff, Entry, Fetch, FetchError, Fetched, PolicyKey, Reason, Registry, RegistryConfig,
+    Remote, Source, State, Table, Wanted,
+};
 pub use roles::{SandboxedAnalyzer, SandboxedOptimizer};
 pub use sandbox::{Sandbox, SandboxConfig};
