@@ -15,6 +15,7 @@ mod error;
 mod fault;
 mod limits;
 mod load;
+mod oci;
 mod policy;
 mod registry;
 mod roles;
@@ -28,6 +29,7 @@ pub use cache::{CacheCounts, CacheError};
 pub use call::{CallStats, Called};
 pub use error::{LoadError, SandboxError};
 pub use limits::{InputSize, Limits, Scaled};
+pub use oci::{DockerConfig, OciConfig, OciError, PullRequest, Pulled, Puller};
 pub use policy::{Policy, Roles};
 pub use registry::{
     Backoff, Entry, Fetch, FetchError, Fetched, PolicyKey, Reason, Registry, RegistryConfig,
