@@ -22,7 +22,8 @@ const JUDGED_SHARE: f64 = 0.25;
 /// Pairs before costs can end the experiment.
 const JUDGED_PAIRS: u32 = 4;
 
-/// An experiment's past: of bounded size, however long it runs.
+/// An experiment's past: of bounded size, however long it runs. Every number in it is finite, so that
+/// what was written can be read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Record {
@@ -266,7 +267,7 @@ impl Record {
     }
 
     fn attainment_breach(&self, rules: &StopIf, timing: Timing) -> Option<Ended> {
-        let least = rules.attainment_below?;
+        let least = rules.attainment_below.filter(|least| least.is_finite())?;
         let running = &self.running;
         let was = running
             .sums
@@ -281,7 +282,7 @@ impl Record {
     }
 
     fn cost_breach(&self, rules: &StopIf) -> Option<Ended> {
-        let most = rules.cost_above_ratio?;
+        let most = rules.cost_above_ratio.filter(|most| most.is_finite())?;
         let (control, candidate) = self.cost.means()?;
         let was = candidate / control;
         let is_judged = self.cost.count() >= JUDGED_PAIRS && was.is_finite();

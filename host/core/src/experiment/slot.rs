@@ -52,12 +52,15 @@ impl Sums {
 
     /// `None` where less than this time was seen.
     pub(super) fn shown(&self, least_seconds: f64) -> Option<Shown> {
-        let enough = self.seconds > 0.0 && self.seconds >= least_seconds;
-        enough.then(|| Shown {
+        if self.seconds <= 0.0 || self.seconds < least_seconds {
+            return None;
+        }
+        let shown = Shown {
             rate: self.requests / self.seconds,
             cost: self.cost / self.seconds,
             attainment: self.attainment(least_seconds),
-        })
+        };
+        Some(shown).filter(|shown| shown.rate.is_finite() && shown.cost.is_finite())
     }
 
     /// `None` where less than this time was judged, or there were no requests.

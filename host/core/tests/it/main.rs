@@ -1,6 +1,8 @@
 //! The tick as a whole, with made-up policies that answer whatever a test wants.
 
 #[cfg(test)]
+mod experiment;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod invariants;
@@ -17,4 +19,8 @@ mod shape;
 #[cfg(test)]
 mod situations;
 #[cfg(test)]
+mod statistics;
+#[cfg(test)]
 mod supply;
+#[cfg(test)]
+mod switchback;

@@ -31,20 +31,24 @@ pub(crate) const CONTROL: f64 = 0.60;
 /// Utilisation at which a tenth of the replicas is saved.
 pub(crate) const CANDIDATE: f64 = CONTROL / 0.9;
 
-/// Load of a simulated pool: 16 requests per second, 40 % more and less in the course of a day.
+/// A pool's surroundings. 16 requests per second arrive, 40 % more and less in the course of a day,
+/// which takes 15 to 37 replicas, and more where the noise is strong.
 #[derive(Clone, Copy)]
-pub(crate) struct Load {
-    /// Time in which the noise forgets all but 1/e of what it was.
-    pub(crate) correlation_minutes: f64,
+pub(crate) struct World {
     /// Standard deviation of the noise, as a share of the load.
     pub(crate) noise: f64,
+    /// Time in which the noise forgets all but 1/e of what it was.
+    pub(crate) correlation_minutes: f64,
+    /// Objective for the time to first token, in seconds: of an idle replica it is 0.2, at the
+    /// control's utilisation 0.5.
+    pub(crate) ttft: f64,
 }
 
 /// Runs an experiment between two utilisations to its end, over the load that `seed` gives.
-pub(crate) fn run(rules: &Experiment, load: Load, control: f64, candidate: f64) -> Report {
+pub(crate) fn run(rules: &Experiment, world: World, control: f64, candidate: f64) -> Report {
     let policies = [control, candidate].map(|utilization| [policies(utilization)]);
-    let mut weather = Weather::new(load, rules.seed);
-    let mut plant = Plant::new(weather.next(0) / control / PER_REPLICA);
+    let mut weather = Weather::new(world, rules.seed);
+    let mut plant = Plant::new(world, weather.next(0) / control / PER_REPLICA);
     let mut memory = Memory::default();
     let mut record = Record::default();
     for number in 0.. {
@@ -69,7 +73,7 @@ pub(crate) fn run(rules: &Experiment, load: Load, control: f64, candidate: f64) 
 /// Draws what happens to a pool. Noise is drawn tick by tick, whatever the policies do, so that a
 /// seed gives the same load to all of them.
 struct Weather {
-    load: Load,
+    world: World,
     rng: ChaCha8Rng,
     /// Where in the day the experiment begins, in ticks.
     phase: f64,
@@ -77,12 +81,12 @@ struct Weather {
 }
 
 impl Weather {
-    fn new(load: Load, seed: u64) -> Self {
+    fn new(world: World, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let spread = 1e6 * normal(&mut rng);
         let noise = normal(&mut rng);
         Self {
-            load,
+            world,
             rng,
             phase: spread.rem_euclid(TICKS_A_DAY),
             noise,
@@ -91,10 +95,11 @@ impl Weather {
 
     /// Requests per second that arrive until this tick.
     fn next(&mut self, number: u64) -> f64 {
-        let Load {
-            correlation_minutes,
+        let World {
             noise,
-        } = self.load;
+            correlation_minutes,
+            ..
+        } = self.world;
         let kept = (-TICK_SECONDS / 60.0 / correlation_minutes).exp();
         self.noise = kept * self.noise + (1.0 - kept * kept).sqrt() * normal(&mut self.rng);
         let hour = (number as f64 + self.phase) / TICKS_A_DAY;
@@ -118,14 +123,14 @@ struct Plant {
 }
 
 impl Plant {
-    fn new(replicas: f64) -> Self {
+    fn new(world: World, replicas: f64) -> Self {
         Self {
             replicas: vec![0; replicas.ceil() as usize],
             queued: 0.0,
             snapshot: Snapshot {
                 now_ms: START_MS,
                 period_seconds: TICK_SECONDS,
-                pools: vec![pool()],
+                pools: vec![pool(world)],
                 inventory: None,
                 budget_per_hour: None,
             },
@@ -161,7 +166,7 @@ impl Plant {
     }
 }
 
-fn pool() -> PoolSnapshot {
+fn pool(world: World) -> PoolSnapshot {
     let variant = Variant {
         name: "v".to_owned(),
         accelerator: "H100".to_owned(),
@@ -182,7 +187,7 @@ fn pool() -> PoolSnapshot {
             namespace: "default".to_owned(),
             model: "model".to_owned(),
             objective: Objective {
-                ttft: Some(0.8),
+                ttft: Some(world.ttft),
                 itl: Some(0.05),
                 throughput: None,
                 percentile: 0.95,
