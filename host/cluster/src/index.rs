@@ -66,6 +66,8 @@ pub(crate) struct Index {
     pub(crate) targets: BTreeMap<TargetKey, Target>,
     /// Why kinds that claims name cannot be scaled, by group and kind.
     pub(crate) unusable: BTreeMap<(String, String), Unusable>,
+    /// How often a ScalingPolicy or a PoolPolicy changed.
+    pub(crate) policy_revision: u64,
     /// How often anything changed: a view of an earlier revision is none of now.
     pub(crate) revision: u64,
     /// ReplicaSets and StatefulSets between pods and targets.
@@ -315,11 +317,18 @@ impl Index {
         }
         let recorded = object.status.read().unwrap_or_default();
         let stored = Stored::new(&object.metadata, object.spec.read(), recorded);
-        self.revision += put(&mut self.policies, key, Arc::new(stored));
+        let changed = put(&mut self.policies, key, Arc::new(stored));
+        self.policies_changed(changed);
     }
 
     pub(crate) fn delete_policy(&mut self, key: &Key) {
-        self.revision += take(&mut self.policies, key);
+        let changed = take(&mut self.policies, key);
+        self.policies_changed(changed);
+    }
+
+    fn policies_changed(&mut self, times: u64) {
+        self.revision += times;
+        self.policy_revision += times;
     }
 
     pub(crate) fn apply_pool_policy(&mut self, object: &PoolPolicy) {
@@ -329,11 +338,13 @@ impl Index {
         }
         let recorded = object.status.read().unwrap_or_default();
         let stored = Stored::new(&object.metadata, object.spec.read(), recorded);
-        self.revision += put(&mut self.pool_policies, key, Arc::new(stored));
+        let changed = put(&mut self.pool_policies, key, Arc::new(stored));
+        self.policies_changed(changed);
     }
 
     pub(crate) fn delete_pool_policy(&mut self, key: &Key) {
-        self.revision += take(&mut self.pool_policies, key);
+        let changed = take(&mut self.pool_policies, key);
+        self.policies_changed(changed);
     }
 
     pub(crate) fn apply_service(&mut self, object: Service) {

@@ -17,6 +17,7 @@ mod objects;
 pub mod own_pod;
 pub mod policies;
 pub mod policy_status;
+pub mod pull_secrets;
 pub mod refusal;
 pub mod requests;
 pub mod rights;

@@ -39,6 +39,8 @@ pub struct PolicyView {
     pub pool_policies: BTreeMap<Key, Arc<StoredPoolPolicy>>,
     /// What became of each PoolPolicy.
     pub verdicts: BTreeMap<Key, Verdict>,
+    /// The PoolPolicy of each pool that has one, by the pool's namespace and name.
+    pub holders: BTreeMap<Key, Key>,
 }
 
 /// What a PoolPolicy holds for.
@@ -110,11 +112,18 @@ impl PolicyView {
             verdicts.insert(winner.clone(), holds);
             winners.insert(place, winner);
         }
+        let mut holders = BTreeMap::new();
         for pool in pools {
-            let found = winner(&winners, pool).and_then(|key| verdicts.get_mut(key));
-            if let Some(Verdict::Holds { pools, .. }) = found {
-                pools.push(pool.pool.name.clone());
+            let found = winner(&winners, pool);
+            let Some((key, verdict)) = found.and_then(|key| Some((key, verdicts.get_mut(key)?)))
+            else {
+                continue;
+            };
+            let name = pool.pool.name.clone();
+            if let Verdict::Holds { pools, .. } = verdict {
+                pools.push(name.clone());
             }
+            holders.insert((pool.pool.namespace.clone(), name), key.clone());
         }
         for verdict in verdicts.values_mut() {
             if matches!(verdict, Verdict::Holds { pools, .. } if pools.is_empty()) {
@@ -125,20 +134,29 @@ impl PolicyView {
             policies,
             pool_policies,
             verdicts,
+            holders,
         }
     }
 
     /// The PoolPolicy that holds for a pool.
     #[must_use]
     pub fn of_pool(&self, pool: &FleetPool) -> Option<(&Key, &PoolPolicySpec)> {
-        let of_namespace = |(key, verdict): &(&Key, &Verdict)| {
-            let holds =
-                matches!(verdict, Verdict::Holds { pools, .. } if pools.contains(&pool.pool.name));
-            key.0 == pool.pool.namespace && holds
-        };
-        let (key, _) = self.verdicts.iter().find(of_namespace)?;
+        let of = (pool.pool.namespace.clone(), pool.pool.name.clone());
+        let key = self.holders.get(&of)?;
         let object = self.pool_policies.get(key)?;
         Some((key, object.spec.as_ref().ok()?))
+    }
+
+    /// The ScalingPolicy that a name means in a namespace: one that is there, else one of `shared`,
+    /// the operator's own.
+    #[must_use]
+    pub fn policy_key(&self, namespace: &str, name: &str, shared: &str) -> Key {
+        let own = (namespace.to_owned(), name.to_owned());
+        let shared = (shared.to_owned(), name.to_owned());
+        if !self.policies.contains_key(&own) && self.policies.contains_key(&shared) {
+            return shared;
+        }
+        own
     }
 }
 

@@ -189,7 +189,7 @@ impl Index {
     }
 
     /// Policies of this operator.
-    fn policies_of(&self, pools: &[PoolView]) -> PolicyView {
+    pub(crate) fn policies_of(&self, pools: &[PoolView]) -> PolicyView {
         PolicyView::new(
             self.ours(&self.policies),
             self.ours(&self.pool_policies),

@@ -24,6 +24,7 @@ use crate::index::claim::{Registration, TargetKey};
 use crate::index::target::{Unusable, WELL_KNOWN};
 use crate::index::{Index, Key};
 use crate::objects::definition::{Definition, ScalePaths};
+use crate::policies::PolicyView;
 use crate::served::served;
 use crate::view::View;
 
@@ -158,6 +159,15 @@ impl Cluster {
     /// What KEDA asks about now, by namespace and name of the ScaledObject.
     pub fn register(&self, registrations: BTreeMap<Key, Registration>) {
         self.index().register(registrations);
+    }
+
+    /// ScalingPolicies and PoolPolicies as they are now, without what these hold for; `None` where
+    /// that is what `revision`, of an earlier call, was.
+    #[must_use]
+    pub fn policies(&self, revision: Option<u64>) -> Option<(u64, PolicyView)> {
+        let index = self.index();
+        let now = index.policy_revision;
+        (revision != Some(now)).then(|| (now, index.policies_of(&[])))
     }
 
     /// From now on these ConfigMaps are watched, and no others.

@@ -5,7 +5,7 @@ use crate::experiment::{Arm, Experiment};
 use crate::memory::Memory;
 use crate::policies::PoolPolicies;
 use crate::shadow::Shadow;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{PoolSnapshot, Snapshot};
 use crate::tick::tick;
 
 /// What a pool is decided with, tried on, and told about.
@@ -25,7 +25,8 @@ pub struct Binding {
 #[derive(Clone)]
 pub struct Trial {
     pub rules: Experiment,
-    pub candidate: PoolPolicies,
+    /// `None` while they cannot be had: then the pool's own decide, and the time counts for nothing.
+    pub candidate: Option<PoolPolicies>,
 }
 
 impl From<PoolPolicies> for Binding {
@@ -46,19 +47,7 @@ pub fn decide(snapshot: &Snapshot, bindings: &[Binding], memory: &mut Memory) ->
     let pools = snapshot.pools.iter().zip(bindings);
     let (arms, policies): (Vec<_>, Vec<_>) = pools
         .map(|(seen, binding)| {
-            let record = &mut memory.pool_mut(seen).experiment;
-            let arm = match &binding.trial {
-                Some(trial) => record.get_or_insert_default().tick(
-                    &trial.rules,
-                    seen,
-                    snapshot.now_ms,
-                    snapshot.period_seconds,
-                ),
-                None => {
-                    *record = None;
-                    None
-                }
-            };
+            let arm = binding.turn(snapshot, seen, memory);
             (arm, binding.of_arm(arm).clone())
         })
         .unzip();
@@ -71,11 +60,23 @@ pub fn decide(snapshot: &Snapshot, bindings: &[Binding], memory: &mut Memory) ->
 }
 
 impl Binding {
+    /// Whose turn it is; `None` where nothing is tried.
+    fn turn(&self, snapshot: &Snapshot, seen: &PoolSnapshot, memory: &mut Memory) -> Option<Arm> {
+        let record = &mut memory.pool_mut(seen).experiment;
+        let Some(trial) = &self.trial else {
+            *record = None;
+            return None;
+        };
+        let record = record.get_or_insert_default();
+        trial.candidate.as_ref()?;
+        let (now_ms, period) = (snapshot.now_ms, snapshot.period_seconds);
+        record.tick(&trial.rules, seen, now_ms, period)
+    }
+
     /// Who decides in an arm; without one, or once the experiment is over, the pool's own.
     pub(crate) fn of_arm(&self, arm: Option<Arm>) -> &PoolPolicies {
-        match (&self.trial, arm) {
-            (Some(trial), Some(Arm::Candidate)) => &trial.candidate,
-            _ => &self.policies,
-        }
+        let trial = self.trial.as_ref().filter(|_| arm == Some(Arm::Candidate));
+        let candidate = trial.and_then(|trial| trial.candidate.as_ref());
+        candidate.unwrap_or(&self.policies)
     }
 }

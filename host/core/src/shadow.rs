@@ -17,9 +17,6 @@ use crate::policies::PoolPolicies;
 use crate::snapshot::{Mode, PoolSnapshot, Snapshot};
 use crate::tick::tick;
 
-/// Shadows that are asked before it is looked at what they have cost.
-const AT_ONCE: usize = 16;
-
 /// A candidate for a pool.
 #[derive(Clone)]
 pub struct Shadow {
@@ -164,9 +161,11 @@ pub fn shadows(
 ) -> Vec<Shadowed> {
     let mut turns = turns(snapshot, bindings, decisions, memory);
     let mut shadowed = Vec::with_capacity(turns.len());
+    // It is looked at what they have cost after each round, so a round is short.
+    let at_once = rayon::current_num_threads();
     let mut left = turns.as_mut_slice();
     while !left.is_empty() && may_go_on() {
-        let (now, rest) = left.split_at_mut(AT_ONCE.min(left.len()));
+        let (now, rest) = left.split_at_mut(at_once.min(left.len()));
         let known: &Memory = memory;
         let asked: Vec<_> = now
             .par_iter_mut()

@@ -14,6 +14,7 @@ mod scaling;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::prometheus_text;
 use trimtab_core::decision::{Call, PoolDecision};
+use trimtab_core::experiment::Report;
 use trimtab_core::policies::Digest;
+use trimtab_core::shadow::Shadowed;
 
 use crate::desired::Desired;
 use current::Current;
@@ -30,6 +33,7 @@ use process::Process;
 pub use published::{
     Build, Outcome, PolicyName, PolicyRole, PoolMetrics, Published, Query, Stage, StageSeconds,
 };
+use trials::Trials;
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub struct Registry {
     process: Process,
     desired: Arc<Desired>,
     current: Arc<Mutex<Current>>,
+    trials: Arc<Mutex<Trials>>,
 }
 
 impl Registry {
@@ -72,11 +77,14 @@ impl Registry {
             }
             None => encoded.register_collector(replicas),
         }
+        let trials = Arc::new(Mutex::new(Trials::default()));
+        encoded.register_collector(Box::new(trials::Shown(Arc::clone(&trials))));
         Self {
             encoded,
             process,
             desired,
             current,
+            trials,
         }
     }
 
@@ -102,6 +110,21 @@ impl Registry {
     /// Conditions of the last cycle's pools, when all is known of how it went.
     pub fn conditions(&self, decisions: &[PoolDecision]) {
         self.current().replace_conditions(decisions);
+    }
+
+    /// What candidates in shadow would have asked for beside these decisions, and the seconds that
+    /// were spent on them.
+    pub fn shadows(&self, shadowed: &[Shadowed], decisions: &[PoolDecision], seconds: f64) {
+        lock(&self.trials).shadows(shadowed, decisions, seconds);
+    }
+
+    /// Who decided, and how the experiment of each pool stands, where it has one.
+    pub fn trials(
+        &self,
+        decisions: &[PoolDecision],
+        report: impl Fn(&PoolDecision) -> Option<Report>,
+    ) {
+        lock(&self.trials).decisions(decisions, report);
     }
 
     /// Which Service serves external metrics in this cluster, and whether it is ours; `None` where
@@ -152,6 +175,6 @@ impl Registry {
 }
 
 /// Whoever panicked under the lock left values that are each still valid.
-fn lock(current: &Mutex<Current>) -> MutexGuard<'_, Current> {
+fn lock<T>(current: &Mutex<T>) -> MutexGuard<'_, T> {
     current.lock().unwrap_or_else(PoisonError::into_inner)
 }

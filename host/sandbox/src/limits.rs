@@ -93,6 +93,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same, with calls that take no longer than this, however large their input.
+    #[must_use]
+    pub(crate) fn within(self, milliseconds: u64) -> Self {
+        let base = self.deadline_ms.base.min(milliseconds);
+        Self {
+            deadline_ms: Scaled::new(base, 0, 0),
+            ..self
+        }
+    }
+}
+
 /// What one call may use.
 pub(crate) struct Allowance {
     pub(crate) size: InputSize,

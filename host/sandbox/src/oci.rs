@@ -5,6 +5,7 @@ mod artifact;
 mod challenge;
 mod credentials;
 mod error;
+mod fetch;
 mod reference;
 mod session;
 mod signature;

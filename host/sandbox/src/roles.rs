@@ -54,6 +54,12 @@ impl SandboxedAnalyzer {
         })
     }
 
+    /// The same, with calls that take no longer than this, in milliseconds.
+    #[must_use]
+    pub fn within(&self, milliseconds: u64) -> Self {
+        self.with_limits(self.0.limits.within(milliseconds))
+    }
+
     /// Like [`Analyzer::analyze`], and says what the call used.
     #[must_use]
     pub fn call(
@@ -104,6 +110,12 @@ impl SandboxedOptimizer {
             limits,
             ..self.0.clone()
         })
+    }
+
+    /// The same, with calls that take no longer than this, in milliseconds.
+    #[must_use]
+    pub fn within(&self, milliseconds: u64) -> Self {
+        self.with_limits(self.0.limits.within(milliseconds))
     }
 
     /// Like [`Optimizer::optimize`], and says what the call used.

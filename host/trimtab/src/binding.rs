@@ -104,11 +104,7 @@ pub(crate) fn bind<R: Role>(
     let first = rungs.first().context("a ladder has a first rung")?;
     first.check(settings)?;
     let identity = first.identity();
-    let bound = Bound {
-        rungs,
-        settings: settings.document.into(),
-    };
-    Ok((bound, identity))
+    Ok((Bound::new(rungs, settings.document), identity))
 }
 
 fn role<R: Role>(sandbox: &Sandbox, reference: &Reference) -> Result<Arc<R>> {

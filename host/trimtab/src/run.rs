@@ -9,7 +9,7 @@ pub(crate) mod inherited;
 mod leader;
 mod logging;
 mod operator;
-mod policies;
+pub(crate) mod policies;
 mod reloading;
 mod review;
 mod serving;
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &RunArguments, cache: &CacheArguments) -> Result<Ou
         tracing::warn!(name, nearest, "a variable of the environment sets nothing");
     }
     let sandbox = cache::sandbox(cache)?;
-    let ended = runtime.block_on(operator::operate(arguments, &sandbox, &log));
+    let ended = runtime.block_on(operator::operate(arguments, sandbox, &log));
     if let Some(traces) = traces {
         traces.end();
     }

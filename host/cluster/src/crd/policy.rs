@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
+use kube_quantity::ParsedQuantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -149,6 +150,17 @@ pub struct PolicyLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|M|G|Ki|Mi|Gi)?$"))]
     pub state: Option<String>,
+}
+
+impl PolicyLimits {
+    /// Bytes of `memory` and of `state`, where they are given.
+    #[must_use]
+    pub fn bytes(&self) -> [Option<u64>; 2] {
+        [&self.memory, &self.state].map(|written| {
+            let quantity = ParsedQuantity::try_from(written.as_deref()?).ok()?;
+            quantity.to_bytes_f64().map(|bytes| bytes as u64)
+        })
+    }
 }
 
 /// What became of it.

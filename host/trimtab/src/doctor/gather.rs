@@ -22,7 +22,8 @@ use trimtab_observe::{Client as Prometheus, Measurer, Queries};
 
 use super::facts::{Answer, Asked, External, Facts, Leader, PoolFacts, Said, VariantFacts};
 use crate::run::clock::now_ms;
-use crate::run::config::{Actuation, Address, Config, PoolEntry, PoolIdentity};
+use crate::run::config::{Actuation, Address, Config, PoolEntry, PoolIdentity, PoolSettings};
+use crate::run::policies::entry;
 use crate::run::wiring::{self, Clients};
 
 /// Questions that are asked at the same time.
@@ -96,7 +97,7 @@ impl Asking<'_> {
         let mut pools = Vec::with_capacity(view.pools.len());
         for (position, pool) in view.pools.iter().enumerate() {
             let metrics = measured.get(position).cloned();
-            pools.push(self.pool(pool, metrics, ours).await);
+            pools.push(self.pool(&view, pool, metrics, ours).await);
         }
         let refused = view.refused.iter();
         Facts {
@@ -284,21 +285,37 @@ impl Asking<'_> {
             let why = failures.next().map_or_else(|| "no answer".to_owned(), told);
             return (Err(why), Vec::new());
         }
-        let fleet: Vec<FleetPool> = view.pools.iter().map(|pool| self.fleet(pool)).collect();
+        let fleet: Vec<FleetPool> = view
+            .pools
+            .iter()
+            .map(|pool| self.fleet(view, pool))
+            .collect();
         let measured = Measurer::new(windows).measure(&fleet, &answers, now);
         let states = measured.into_iter().map(|pool| pool.metrics);
         (Ok(()), states.collect())
     }
 
-    fn fleet(&self, pool: &PoolView) -> FleetPool {
+    fn fleet(&self, view: &View, pool: &PoolView) -> FleetPool {
         let mut fleet = pool.fleet.clone();
-        let settings = self.config.pool(self.inherited, identity(pool));
-        fleet.rules = settings.rules;
+        fleet.rules = self.settings(view, pool).rules;
         fleet
     }
 
-    async fn pool(&self, pool: &PoolView, metrics: Option<MetricsState>, ours: bool) -> PoolFacts {
-        let settings = self.config.pool(self.inherited, identity(pool));
+    fn settings(&self, view: &View, pool: &PoolView) -> PoolSettings {
+        let bound = view.policies.of_pool(&pool.fleet);
+        let bound = bound.map(|(_, spec)| entry(spec));
+        self.config
+            .pool(self.inherited, bound.as_ref(), identity(pool))
+    }
+
+    async fn pool(
+        &self,
+        view: &View,
+        pool: &PoolView,
+        metrics: Option<MetricsState>,
+        ours: bool,
+    ) -> PoolFacts {
+        let settings = self.settings(view, pool);
         let of = &pool.fleet.pool;
         let direct = settings.actuation == Actuation::Direct;
         let told = match of.variants.first() {

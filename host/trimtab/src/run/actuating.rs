@@ -3,7 +3,8 @@
 
 mod waking;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -11,7 +12,7 @@ use trimtab_cluster::refusal::explained;
 use trimtab_cluster::scale::{self, Scaled};
 use trimtab_cluster::tolerance;
 use trimtab_cluster::view::{PoolView, VariantView, View};
-use trimtab_cluster::{Claimant, Cluster, TargetKey, Way};
+use trimtab_cluster::{Claimant, Cluster, Key, TargetKey, Way};
 use trimtab_core::decision::{Condition, PoolDecision, VariantDecision, condition};
 
 pub(super) use self::waking::{Started, Waking, Woken};
@@ -29,11 +30,16 @@ pub(super) struct Rules {
     pub(super) config: Config,
     /// Entries from WVA's ConfigMaps, below those of the configuration.
     pub(super) inherited: Vec<PoolEntry>,
+    /// Of PoolPolicies, by the pool's namespace and name.
+    pub(super) bound: Arc<BTreeMap<Key, PoolEntry>>,
 }
 
 impl Rules {
     pub(super) fn of(&self, pool: &PoolView) -> PoolSettings {
-        self.config.pool(&self.inherited, identity(&pool.fleet))
+        let of = (&pool.fleet.pool.namespace, &pool.fleet.pool.name);
+        let bound = self.bound.get(&(of.0.clone(), of.1.clone()));
+        self.config
+            .pool(&self.inherited, bound, identity(&pool.fleet))
     }
 }
 

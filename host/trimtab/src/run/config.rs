@@ -6,6 +6,7 @@ mod check;
 mod duration;
 mod entries;
 mod layers;
+mod policies;
 pub(super) mod pools;
 #[cfg(test)]
 mod tests;
@@ -21,14 +22,18 @@ use trimtab_core::snapshot::Mode;
 pub(crate) use self::duration::Seconds;
 pub(crate) use self::entries::{
     Address, ExternalMetrics, ExternalScaler, LeaderElection, Listen, LogFormat, Logging, Otlp,
-    Policies, Policy, Prometheus, ScaleFromZero,
+    Prometheus, ScaleFromZero,
 };
 use self::layers::Layers;
 pub(crate) use self::layers::{Setting, unknown_variables, wva_key};
+pub(crate) use self::policies::{Maxima, Policies, Policy};
 pub(crate) use self::pools::{
     Actuation, ObjectiveDefaults, ObjectiveEntry, PoolEntry, PoolIdentity, PoolSettings,
-    ScaleToZeroDefaults,
+    ScaleToZeroDefaults, ScaleToZeroEntry,
 };
+
+/// Share of the interval that candidates in shadow may take, where nothing else is said.
+const SHADOW_SHARE: f64 = 0.1;
 
 /// What the operator is told. Durations are seconds, or as `90s`, `10m`, `1h30m`. Taken over while
 /// running: `objective`, `pools`, `scaleToZero`, `budgetPerHour`, `mode`, `actuation`,
@@ -215,6 +220,12 @@ impl Config {
             layers.set(setting)?;
         }
         Ok(layers.into_document())
+    }
+
+    /// Processor time that candidates in shadow may take in a cycle.
+    pub(crate) fn shadow_seconds(&self) -> f64 {
+        let given = self.policies.shadow_seconds.map(Seconds::seconds);
+        given.unwrap_or(self.interval_seconds.seconds() * SHADOW_SHARE)
     }
 
     /// How long a cycle may take.

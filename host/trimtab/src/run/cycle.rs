@@ -2,7 +2,7 @@
 
 mod telling;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -11,13 +11,13 @@ use trimtab_cluster::actuation::{Finding, Follower};
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::status::Writer;
 use trimtab_cluster::view::View;
-use trimtab_cluster::{Claimant, Cluster, Registration};
+use trimtab_cluster::{Claimant, Cluster, Key, Registration, policy_status};
+use trimtab_core::binding::{Binding, decide};
 use trimtab_core::decision::{Condition, PoolDecision, condition};
 use trimtab_core::fleet::{FleetPool, Measured};
 use trimtab_core::memory::Memory;
-use trimtab_core::policies::PoolPolicies;
+use trimtab_core::shadow::shadows;
 use trimtab_core::snapshot::Snapshot;
-use trimtab_core::tick::tick;
 use trimtab_observe::{Answers, Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::metrics::{
     Outcome, PoolMetrics, Published, Query, Registry, Stage, StageSeconds,
@@ -28,7 +28,8 @@ use super::actuating::{Actuator, Rules, Started, Woken};
 use super::clock::{Stopwatch, now_ms, steady_ms};
 use super::config::{Actuation, Config, PoolEntry, PoolIdentity};
 use super::leader::Leadership;
-use super::policies::Policies;
+use super::policies::{Policies, ShadowTime, entry};
+use super::watched::Meter;
 
 /// All that a cycle works with.
 pub(super) struct Cycle {
@@ -38,11 +39,16 @@ pub(super) struct Cycle {
     pub(super) pace: Pace,
     pub(super) measurer: Measurer,
     pub(super) policies: Policies,
+    /// Rules of PoolPolicies, by the pool's namespace and name.
+    pub(super) bound: Arc<BTreeMap<Key, PoolEntry>>,
+    /// Where what is seen is passed on to whoever says who uses a policy.
+    pub(super) passed_on: watch::Sender<Option<Arc<View>>>,
     pub(super) memory: Memory,
     pub(super) registry: Arc<Registry>,
     /// What KEDA asks about.
     pub(super) registrations: Arc<Registrations>,
     pub(super) writer: Writer,
+    pub(super) policy_writer: policy_status::Writer,
     pub(super) news: News,
     pub(super) speaker: Speaker,
     pub(super) leadership: Leadership,
@@ -67,7 +73,11 @@ struct Seen {
     steady_ms: u64,
     view: Arc<View>,
     fleet: Vec<FleetPool>,
-    policies: Vec<PoolPolicies>,
+    bindings: Vec<Binding>,
+    /// How long candidates in shadow may take.
+    shadow_time: ShadowTime,
+    /// What was decided on.
+    snapshot: Option<Snapshot>,
     measured: Vec<Measured>,
     /// How each pool is measured.
     pools: Vec<PoolMetrics>,
@@ -89,6 +99,7 @@ impl Cycle {
         let mut told = self.show(&mut seen, decisions);
         self.act(&seen.view, &mut told.decisions).await;
         let findings = self.follow_up(&seen.view, &mut told);
+        tokio::task::block_in_place(|| self.shadow(&seen, &told.decisions));
         let spent = seen.seconds.iter().sum::<f64>() + decided;
         self.write(&seen.view, &told, &findings, spent).await;
         let [observed, measured] = seen.seconds;
@@ -118,14 +129,20 @@ impl Cycle {
     }
 
     async fn observe(&mut self) -> Seen {
-        self.pass_on();
         let (now_ms, steady_ms) = (now_ms(), steady_ms());
         let mut watch = Stopwatch::start();
         let registered = self.registrations.now().into_iter();
         let registered = registered.map(|(of, told)| (of, registration(told)));
         self.cluster.register(registered.collect());
         let view = self.cluster.view();
-        let (fleet, policies) = self.fleet(&view);
+        self.bound = Arc::new(bound(&view));
+        self.pass_on();
+        self.passed_on.send_replace(Some(Arc::clone(&view)));
+        let shadow_time = ShadowTime {
+            meter: Arc::new(Meter::default()),
+            longest_ms: (self.config.shadow_seconds() * 1000.0) as u64,
+        };
+        let (fleet, bindings) = self.fleet(&view, &shadow_time);
         let observed = watch.lap();
         let due = self.pace.due(&self.queries, now_ms);
         let mut answers = self.prometheus.ask(due, now_ms).await;
@@ -136,7 +153,9 @@ impl Cycle {
             now_ms,
             steady_ms,
             view,
-            policies,
+            bindings,
+            shadow_time,
+            snapshot: None,
             pools: pools(&fleet, &measured),
             fleet,
             measured,
@@ -238,11 +257,14 @@ impl Cycle {
     /// What holds now is passed on.
     fn pass_on(&self) {
         self.rules.send_if_modified(|rules| {
-            let same = rules.config == self.config && rules.inherited == self.inherited;
+            let same = rules.config == self.config
+                && rules.inherited == self.inherited
+                && rules.bound == self.bound;
             if !same {
                 *rules = Arc::new(Rules {
                     config: self.config.clone(),
                     inherited: self.inherited.clone(),
+                    bound: Arc::clone(&self.bound),
                 });
             }
             !same
@@ -251,17 +273,36 @@ impl Cycle {
 
     /// The pools as they are to be measured, each with the operator's rules for it, and beside them
     /// the policies of each.
-    fn fleet(&mut self, view: &View) -> (Vec<FleetPool>, Vec<PoolPolicies>) {
+    fn fleet(&mut self, view: &View, time: &ShadowTime) -> (Vec<FleetPool>, Vec<Binding>) {
+        let rules = Arc::clone(&self.rules.borrow());
+        let catalogue = self.policies.catalogue();
         let pools = view.pools.iter();
         pools
             .map(|pool| {
                 let mut fleet = pool.fleet.clone();
-                let settings = self.config.pool(&self.inherited, identity(&fleet));
+                let settings = rules.of(pool);
                 fleet.pool.objective = settings.objective;
                 fleet.rules = settings.rules;
-                (fleet, self.policies.of_pool(&settings.analyzer_settings))
+                let holder = view.policies.of_pool(&fleet).map(|(key, _)| key);
+                let analyzer = &settings.analyzer_settings;
+                let binding = self.policies.bind(holder, analyzer, &catalogue, time);
+                (fleet, binding)
             })
             .unzip()
+    }
+
+    /// Asks the candidates that are tried in shadow, as long as there is time for them.
+    fn shadow(&mut self, seen: &Seen, decisions: &[PoolDecision]) {
+        let Some(snapshot) = &seen.snapshot else {
+            return;
+        };
+        let (meter, most) = (&seen.shadow_time.meter, self.config.shadow_seconds());
+        let may_go_on = || meter.seconds() < most;
+        let memory = &mut self.memory;
+        let shadowed = shadows(snapshot, &seen.bindings, decisions, memory, &may_go_on);
+        self.registry.shadows(&shadowed, decisions, meter.seconds());
+        let experiment = |of: &PoolDecision| self.memory.experiment(&of.namespace, &of.pool);
+        self.registry.trials(decisions, experiment);
     }
 
     fn decide(&mut self, seen: &mut Seen) -> Vec<PoolDecision> {
@@ -283,7 +324,10 @@ impl Cycle {
             variants.get(variant)?.recorded_count()
         };
         self.memory.settle(&mut snapshot, recorded);
-        let mut decisions = tick(&snapshot, &seen.policies, &mut self.memory);
+        self.policies.absolve(&view.policies, &mut self.memory);
+        let mut decisions = decide(&snapshot, &seen.bindings, &mut self.memory);
+        self.policies.judge(&self.memory);
+        seen.snapshot = Some(snapshot);
         let lacks = view.inventory.as_ref().err().map_or("", String::as_str);
         for decision in &mut decisions {
             let conditions = &mut decision.conditions;
@@ -295,6 +339,20 @@ impl Cycle {
         }
         decisions
     }
+}
+
+/// Rules of PoolPolicies, by the pool's namespace and name.
+fn bound(view: &View) -> BTreeMap<Key, PoolEntry> {
+    let pools = view.pools.iter();
+    let bound = pools.filter_map(|pool| {
+        let (_, spec) = view.policies.of_pool(&pool.fleet)?;
+        let of = (
+            pool.fleet.pool.namespace.clone(),
+            pool.fleet.pool.name.clone(),
+        );
+        Some((of, entry(spec)))
+    });
+    bound.collect()
 }
 
 fn registration(told: Registered) -> Registration {

@@ -11,12 +11,12 @@ use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
-use trimtab_cluster::Cluster;
 use trimtab_cluster::actuation::Follower;
 use trimtab_cluster::checkpoint::Checkpoint;
 use trimtab_cluster::events::{News, Speaker};
 use trimtab_cluster::lease::{Elector, LeaseConfig};
 use trimtab_cluster::status::Writer;
+use trimtab_cluster::{Cluster, policy_status};
 use trimtab_core::memory::Memory;
 use trimtab_observe::{Client as Prometheus, Measurer, Pace, Queries};
 use trimtab_publish::Health;
@@ -32,7 +32,8 @@ use super::config::Config;
 use super::cycle::{self, Cycle};
 use super::leader::{Election, Leadership};
 use super::logging::Log;
-use super::policies::Policies;
+use super::policies::keeper::{Keeper, Shelf};
+use super::policies::{Defaults, Policies, Resolver};
 use super::reloading::Reloading;
 use super::serving::Serving;
 use super::wiring::{self, Clients};
@@ -64,7 +65,7 @@ struct Operator {
     clippy::too_many_lines,
     reason = "what there is, in the order in which it needs each other"
 )]
-pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &Log) -> Result<()> {
+pub(super) async fn operate(arguments: &RunArguments, sandbox: Sandbox, log: &Log) -> Result<()> {
     let stopping = shutdown::listen()?;
     let live = Live::default();
     let clients = Clients::connect(&live).await?;
@@ -72,8 +73,9 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let config = sources.first().await?;
     log.set_level(&config.logging.level)?;
     let measured = wiring::prometheus(&config)?;
-    let policies = Policies::load(sandbox, &config.policies, &live)?;
-    policies.check(&config)?;
+    let defaults = Defaults::load(&sandbox, &config.policies)?;
+    defaults.0.check(&config)?;
+    let registry = wiring::policies(sandbox, &config.policies)?;
     let windows = measured.windows;
     let prometheus = Prometheus::new(&measured)?;
     let build = Build {
@@ -82,11 +84,11 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     };
     let instance = config.controller_instance.as_deref();
     let desired = Arc::new(Desired::new(wiring::longest_word_ms(&config), steady_ms));
-    let registry = Registry::new(&build, &live, Arc::clone(&desired), instance);
-    let registry = Arc::new(registry);
+    let told = Registry::new(&build, &live, Arc::clone(&desired), instance);
+    let told = Arc::new(told);
     let health = Arc::new(Health::new([CACHE]));
     let clock = Stopwatch::start();
-    let mut servers = serve(&config, &registry, &health, clock, &stopping).await?;
+    let mut servers = serve(&config, &told, &health, clock, &stopping).await?;
     let cluster = Cluster::start(
         clients.watching.clone(),
         wiring::cluster(&config)?,
@@ -101,12 +103,13 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let lease = wiring::lease(&config, &namespace, &identity);
     let (leadership, elected) = elect(&config, &clients, lease, &desired);
     let registrations = Arc::new(Registrations::new(move || clock.elapsed()));
+    let serving_namespace = namespace.clone();
     let serving = Serving {
         client: clients.asking.clone(),
         namespace,
         desired: Arc::clone(&desired),
         registrations: Arc::clone(&registrations),
-        registry: Arc::clone(&registry),
+        registry: Arc::clone(&told),
         clock,
         stopping: stopping.clone(),
     };
@@ -114,7 +117,23 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
     let (rules, passed_on) = watch::channel(Arc::new(Rules {
         config: config.clone(),
         inherited: sources.pools(),
+        bound: Arc::default(),
     }));
+    let shelf = Shelf::new(registry);
+    let (pass_on, seen) = watch::channel(None);
+    let figures_after_ms = wiring::figures_after_ms(&config);
+    let keeper = Keeper {
+        cluster: cluster.clone(),
+        client: clients.asking.clone(),
+        shelf: Arc::clone(&shelf),
+        resolver: Resolver::new(defaults.0.clone(), &serving_namespace),
+        maxima: config.policies.maxima.clone(),
+        leadership: leadership.clone(),
+        seen,
+        writer: policy_status::Writer::new(clients.asking.clone(), figures_after_ms),
+    };
+    servers.push(tokio::spawn(keeper.run(stopping.clone())));
+    let policies = Policies::new(defaults, shelf, &live);
     let (tell, woken) = mpsc::unbounded_channel();
     let actuator = Actuator {
         client: clients.asking.clone(),
@@ -139,10 +158,13 @@ pub(super) async fn operate(arguments: &RunArguments, sandbox: &Sandbox, log: &L
             pace: Pace::new(windows),
             measurer: Measurer::new(windows),
             policies,
+            bound: Arc::default(),
+            passed_on: pass_on,
             memory: Memory::default(),
-            registry,
+            registry: told,
             registrations,
             writer: Writer::new(clients.asking.clone(), config.writes_per_second),
+            policy_writer: policy_status::Writer::new(clients.asking.clone(), figures_after_ms),
             news: News::default(),
             speaker: Speaker::new(clients.asking, &identity),
             leadership,

@@ -1,51 +1,90 @@
-//! The policies of each pool: the same components for all, settings by pool.
+//! The policies of each pool: the configuration's, or those that its PoolPolicy names.
 
-use std::collections::BTreeMap;
+mod catalogue;
+mod entry;
+pub(super) mod keeper;
+mod resolve;
+pub(super) mod statuses;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
-use trimtab_core::policies::{Bound, PoolPolicies};
+use sha2::{Digest as _, Sha256};
+use trimtab_cluster::Key;
+use trimtab_cluster::policies::PolicyView;
+use trimtab_core::binding::{Binding, Trial};
+use trimtab_core::decision::{Condition, condition};
+use trimtab_core::experiment::Experiment;
+use trimtab_core::memory::Memory;
+use trimtab_core::policies::{Bound, Digest, PoolPolicies};
+use trimtab_core::shadow::Shadow;
 use trimtab_publish::metrics::{Live, PolicyName};
-use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
+use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer, State};
 
-use super::config::{Config, Policies as Configured, Policy};
-use super::watched::Watched;
+use self::catalogue::{Candidate, Catalogue, Resolved, Use};
+pub(crate) use self::entry::entry;
+use self::keeper::Shelf;
+pub(super) use self::resolve::{Defaults, Resolver};
+use super::config::{Config, Policies as Configured, Policy as ConfiguredPolicy};
+use super::watched::{Meter, Watched};
 use crate::binding::{self, Role, Settings};
 use crate::reference::Reference;
 use crate::summary::Identity;
 
-/// Loaded components, and the settings documents that they are bound with.
+/// What pools are bound with.
 pub(super) struct Policies {
-    analyzer: Bound<SandboxedAnalyzer>,
-    optimizer: Bound<SandboxedOptimizer>,
+    defaults: Defaults,
     names: Vec<PolicyName>,
+    shelf: Arc<Shelf>,
     /// By document, so that pools with equal settings share one.
     documents: BTreeMap<String, Arc<str>>,
     live: Live,
+    /// Generations of ScalingPolicies as they were last seen.
+    generations: BTreeMap<Key, i64>,
+}
+
+/// How long candidates in shadow may take.
+pub(super) struct ShadowTime {
+    pub(super) meter: Arc<Meter>,
+    /// Of one call, in milliseconds.
+    pub(super) longest_ms: u64,
 }
 
 impl Policies {
-    /// Loads what the configuration names, and has the policies check their settings.
-    pub(super) fn load(sandbox: &Sandbox, configured: &Configured, live: &Live) -> Result<Self> {
-        let analyzer = bind(sandbox, &configured.analyzer, "policies.analyzer")?;
-        let optimizer = bind(sandbox, &configured.optimizer, "policies.optimizer")?;
-        let names = [analyzer.1, optimizer.1].map(|identity| PolicyName {
-            digest: identity.digest,
-            name: identity.name,
-        });
-        Ok(Self {
-            analyzer: analyzer.0,
-            optimizer: optimizer.0,
-            names: names.into(),
+    /// Binds with what the configuration names, and what is on the shelf.
+    pub(super) fn new(
+        defaults: (Defaults, Vec<PolicyName>),
+        shelf: Arc<Shelf>,
+        live: &Live,
+    ) -> Self {
+        let (defaults, names) = defaults;
+        Self {
+            defaults,
+            names,
+            shelf,
             documents: BTreeMap::new(),
             live: live.clone(),
-        })
+            generations: BTreeMap::new(),
+        }
     }
 
+    /// Names of all that may decide.
     pub(super) fn names(&self) -> Vec<PolicyName> {
-        self.names.clone()
+        let table = self.shelf.registry.table();
+        let entries = table.entries.values();
+        let versions = entries.flat_map(|entry| entry.current.iter().chain(&entry.last_good));
+        let loaded = versions.map(|policy| PolicyName {
+            digest: policy.digest().clone(),
+            name: policy.descriptor().name.clone(),
+        });
+        self.names.iter().cloned().chain(loaded).collect()
     }
 
     /// Whether the policies take the settings that a configuration has for them, for all pools and
@@ -54,10 +93,282 @@ impl Policies {
     /// # Errors
     /// They do not; names the key and what is wrong.
     pub(super) fn check(&self, config: &Config) -> Result<()> {
-        let Configured {
-            analyzer,
-            optimizer,
-        } = &config.policies;
+        self.defaults.check(config)
+    }
+
+    /// New settings of the optimizer hold from the next cycle on.
+    pub(super) fn set_optimizer(&mut self, settings: &Map<String, Value>) {
+        self.defaults.optimizer.settings = document(settings).into();
+    }
+
+    /// What cycles from now on bind with: one look for all pools of a cycle.
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        self.shelf.catalogue.load_full()
+    }
+
+    /// A pool's policies, called within the span that this is; settings that its analyzer does not
+    /// take hold the pool, and are told of. `settings` are the analyzer's.
+    pub(super) fn bind(
+        &mut self,
+        holder: Option<&Key>,
+        settings: &Map<String, Value>,
+        catalogue: &Catalogue,
+        time: &ShadowTime,
+    ) -> Binding {
+        let mut wrap = Wrap {
+            policies: self,
+            settings,
+            time: None,
+        };
+        let Some(key) = holder else {
+            return wrap.own(&Resolved::default()).into();
+        };
+        let Some(resolved) = catalogue.pool_policies.get(key) else {
+            let why = format!("PoolPolicy {}/{} was not looked at yet", key.0, key.1);
+            return wrap.standing_in(&why).into();
+        };
+        let policies = wrap.own(resolved);
+        let rolled_back = resolved.rolled_back.iter();
+        let conditions = rolled_back
+            .map(|why| Condition::new(condition::POLICY_ROLLED_BACK, why.as_str()))
+            .collect();
+        let trial = resolved.experiment.as_ref();
+        let trial = trial.map(|(rules, candidate)| wrap.trial(rules, candidate, &policies));
+        wrap.time = Some(time);
+        let candidates = resolved.shadows.iter();
+        let shadows = candidates.filter_map(|candidate| {
+            Some(Shadow {
+                name: candidate.name.clone(),
+                policies: wrap.candidate(candidate, resolved)?,
+            })
+        });
+        Binding {
+            shadows: shadows.collect(),
+            policies,
+            trial,
+            conditions,
+        }
+    }
+
+    /// Passes on how versions began: who is good stands in for later ones, who is not makes room.
+    /// Before a cycle decides: a version whose object changed begins anew.
+    pub(super) fn absolve(&mut self, view: &PolicyView, memory: &mut Memory) {
+        let table = self.shelf.registry.table();
+        for (key, stored) in &view.policies {
+            let before = self.generations.insert(key.clone(), stored.generation);
+            if before.is_none_or(|before| before == stored.generation) {
+                continue;
+            }
+            let Some(entry) = table.entries.get(key) else {
+                continue;
+            };
+            if let State::Quarantined { digest, .. } = &entry.state {
+                memory.absolve(digest);
+            }
+            if let Some(current) = &entry.current {
+                memory.absolve(current.digest());
+            }
+        }
+        self.generations
+            .retain(|key, _| view.policies.contains_key(key));
+    }
+
+    /// Passes on how versions began, after a cycle has decided: one that is good stands in for later
+    /// ones, one that is not makes room.
+    pub(super) fn judge(&self, memory: &Memory) {
+        let registry = &self.shelf.registry;
+        registry.good(&memory.good());
+        let shipped: BTreeSet<&Digest> = self.names.iter().map(|of| &of.digest).collect();
+        let mut failed = memory.failed();
+        failed.retain(|digest| !shipped.contains(digest));
+        if !failed.is_empty() {
+            registry.quarantine(&failed);
+        }
+    }
+}
+
+/// Makes policies into what the core calls.
+struct Wrap<'a> {
+    policies: &'a mut Policies,
+    settings: &'a Map<String, Value>,
+    /// Of candidates in shadow.
+    time: Option<&'a ShadowTime>,
+}
+
+impl Wrap<'_> {
+    /// The pool's own policies.
+    fn own(&mut self, resolved: &Resolved) -> PoolPolicies {
+        let mut analyzers: Vec<_> = resolved
+            .analyzers
+            .iter()
+            .map(|of| self.analyzer(of))
+            .collect();
+        if analyzers.is_empty() {
+            analyzers.push(self.analyzer(&Use::Default(Map::new())));
+        }
+        let default = Use::Default(Map::new());
+        let optimizer = resolved.optimizer.as_ref().unwrap_or(&default);
+        PoolPolicies {
+            analyzers,
+            optimizer: self.optimizer(optimizer),
+        }
+    }
+
+    /// The configuration's in place of what is not known yet.
+    fn standing_in(&mut self, why: &str) -> PoolPolicies {
+        let mut policies = self.own(&Resolved::default());
+        for analyzer in &mut policies.analyzers {
+            analyzer.absent = Some(why.into());
+        }
+        policies.optimizer.absent = Some(why.into());
+        policies
+    }
+
+    /// `None` where a policy of it cannot be had.
+    fn candidate(&mut self, of: &Candidate, own: &Resolved) -> Option<PoolPolicies> {
+        if of.lacks.is_some() {
+            return None;
+        }
+        let own_policies = self.own(own);
+        let analyzers = of.analyzers.as_ref();
+        let optimizer = of.optimizer.as_ref();
+        Some(PoolPolicies {
+            analyzers: match analyzers {
+                Some(uses) => uses.iter().map(|of| self.analyzer(of)).collect(),
+                None => own_policies.analyzers,
+            },
+            optimizer: optimizer.map_or(own_policies.optimizer, |of| self.optimizer(of)),
+        })
+    }
+
+    fn trial(&mut self, rules: &Experiment, candidate: &Candidate, own: &PoolPolicies) -> Trial {
+        let policies = (candidate.lacks.is_none()).then(|| PoolPolicies {
+            analyzers: match &candidate.analyzers {
+                Some(uses) => uses.iter().map(|of| self.analyzer(of)).collect(),
+                None => own.analyzers.clone(),
+            },
+            optimizer: match &candidate.optimizer {
+                Some(of) => self.optimizer(of),
+                None => own.optimizer.clone(),
+            },
+        });
+        let identity = policies.as_ref().map(|policies| {
+            let both = [identity(own), identity(policies)].join(" against ");
+            hex::encode(Sha256::digest(both))
+        });
+        Trial {
+            rules: Experiment {
+                identity: identity.unwrap_or_default(),
+                ..rules.clone()
+            },
+            candidate: policies,
+        }
+    }
+
+    fn analyzer(
+        &mut self,
+        of: &Use<SandboxedAnalyzer>,
+    ) -> Bound<dyn trimtab_core::policies::Analyzer> {
+        let default = self.policies.defaults.analyzer.clone();
+        let bound = match of {
+            Use::Bound(bound) => bound.clone(),
+            Use::Default(settings) => {
+                let mut all = self.settings.clone();
+                all.extend(settings.clone());
+                self.with_settings(default, &all)
+            }
+        };
+        let live = &self.policies.live;
+        bound.map(|policy| match self.time {
+            Some(time) => {
+                Watched::in_shadow(policy.within(time.longest_ms), live, &time.meter) as _
+            }
+            None => Watched::of(policy, live) as _,
+        })
+    }
+
+    fn optimizer(
+        &mut self,
+        of: &Use<SandboxedOptimizer>,
+    ) -> Bound<dyn trimtab_core::policies::Optimizer> {
+        let default = self.policies.defaults.optimizer.clone();
+        let bound = match of {
+            Use::Bound(bound) => bound.clone(),
+            Use::Default(settings) if settings.is_empty() => default,
+            Use::Default(settings) => {
+                let mut all: Map<String, Value> =
+                    serde_json::from_str(&default.settings).unwrap_or_default();
+                all.extend(settings.clone());
+                self.with_settings(default, &all)
+            }
+        };
+        let live = &self.policies.live;
+        bound.map(|policy| match self.time {
+            Some(time) => {
+                Watched::in_shadow(policy.within(time.longest_ms), live, &time.meter) as _
+            }
+            None => Watched::of(policy, live) as _,
+        })
+    }
+
+    fn with_settings<P: ?Sized>(
+        &mut self,
+        bound: Bound<P>,
+        settings: &Map<String, Value>,
+    ) -> Bound<P> {
+        let text = document(settings);
+        let documents = &mut self.policies.documents;
+        let shared = documents.entry(text.clone()).or_insert_with(|| text.into());
+        Bound {
+            settings: Arc::clone(shared),
+            ..bound
+        }
+    }
+}
+
+/// What decides, in words that change when anything of it does.
+fn identity(policies: &PoolPolicies) -> String {
+    let analyzers = policies.analyzers.iter();
+    let mut words: Vec<String> = analyzers
+        .filter_map(|bound| {
+            Some(format!(
+                "{} {}",
+                bound.rungs.first()?.digest(),
+                bound.settings
+            ))
+        })
+        .collect();
+    let optimizer = &policies.optimizer;
+    let first = optimizer.rungs.first();
+    words.extend(first.map(|first| format!("{} {}", first.digest(), optimizer.settings)));
+    words.join(", ")
+}
+
+impl Defaults {
+    /// Loads what the configuration names, and has the policies check their settings.
+    pub(super) fn load(
+        sandbox: &Sandbox,
+        configured: &Configured,
+    ) -> Result<(Self, Vec<PolicyName>)> {
+        let analyzer = bind(sandbox, &configured.analyzer, "policies.analyzer")?;
+        let optimizer = bind(sandbox, &configured.optimizer, "policies.optimizer")?;
+        let names = [analyzer.1, optimizer.1].map(|identity| PolicyName {
+            digest: identity.digest,
+            name: identity.name,
+        });
+        let defaults = Self {
+            analyzer: analyzer.0,
+            optimizer: optimizer.0,
+        };
+        Ok((defaults, names.into()))
+    }
+
+    /// See [`Policies::check`].
+    ///
+    /// # Errors
+    /// They do not; names the key and what is wrong.
+    pub(super) fn check(&self, config: &Config) -> Result<()> {
+        let (analyzer, optimizer) = (&config.policies.analyzer, &config.policies.optimizer);
         check(
             &self.analyzer,
             &analyzer.settings,
@@ -76,32 +387,13 @@ impl Policies {
         }
         Ok(())
     }
-
-    /// New settings of the optimizer hold from the next cycle on.
-    pub(super) fn set_optimizer(&mut self, settings: &Map<String, Value>) {
-        self.optimizer.settings = document(settings).into();
-    }
-
-    /// A pool's policies, called within the span that this is; settings that its analyzer does not
-    /// take hold the pool, and are told of.
-    pub(super) fn of_pool(&mut self, settings: &Map<String, Value>) -> PoolPolicies {
-        let text = document(settings);
-        let shared = self.documents.entry(text.clone());
-        let settings = shared.or_insert_with(|| text.into());
-        let mut analyzer = self
-            .analyzer
-            .map(|policy| Watched::of(policy, &self.live) as _);
-        analyzer.settings = Arc::clone(settings);
-        PoolPolicies {
-            analyzers: vec![analyzer],
-            optimizer: self
-                .optimizer
-                .map(|policy| Watched::of(policy, &self.live) as _),
-        }
-    }
 }
 
-fn bind<R: Role>(sandbox: &Sandbox, policy: &Policy, key: &str) -> Result<(Bound<R>, Identity)> {
+fn bind<R: Role>(
+    sandbox: &Sandbox,
+    policy: &ConfiguredPolicy,
+    key: &str,
+) -> Result<(Bound<R>, Identity)> {
     let reference: Reference = policy
         .policy
         .parse()
@@ -125,52 +417,4 @@ fn check<R: Role>(bound: &Bound<R>, settings: &Map<String, Value>, place: &str) 
 
 fn document(settings: &Map<String, Value>) -> String {
     Value::Object(settings.clone()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use trimtab_sandbox::SandboxConfig;
-
-    use super::*;
-    use crate::run::config::Sources;
-
-    fn config(yaml: &str) -> Config {
-        let yaml = format!("prometheus: {{url: http://p}}\n{yaml}");
-        Config::load(&Sources {
-            file: Some(("config.yaml", &yaml)),
-            ..Sources::default()
-        })
-        .unwrap()
-    }
-
-    fn problem(policies: &Policies, yaml: &str) -> Option<String> {
-        let checked = policies.check(&config(yaml));
-        checked.err().map(|error| format!("{error:#}"))
-    }
-
-    #[test]
-    fn settings_that_a_policy_does_not_take_are_refused_wherever_they_stand() {
-        let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
-        let policies = Policies::load(&sandbox, &config("").policies, &Live::default()).unwrap();
-        let problem = |yaml: &str| problem(&policies, yaml);
-        for role in ["analyzer", "optimizer"] {
-            let told = problem(&format!("policies: {{{role}: {{settings: {{nope: 1}}}}}}"));
-            let told = told.unwrap_or_default();
-            let place = format!("policies.{role}.settings.nope");
-            assert!(
-                told.contains(&place) && told.contains("not known"),
-                "{told}"
-            );
-        }
-        let pools = "pools: [{pool: a}, {pool: b, analyzerSettings: {headroom: lots}}]";
-        let told = problem(pools).unwrap_or_default();
-        assert!(
-            told.contains("pools[1].analyzerSettings.headroom"),
-            "{told}"
-        );
-        let taken = "pools: [{pool: b, analyzerSettings: {headroom: 0.2}}]";
-        assert_eq!(problem(taken), None);
-        let both = format!("policies: {{analyzer: {{settings: {{headroom: 0.3}}}}}}\n{taken}");
-        assert_eq!(problem(&both), None);
-    }
 }

@@ -1,6 +1,8 @@
 //! Policies as a cycle calls them: each call in a span of its own, and counted with what it used.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Span, info_span};
@@ -16,6 +18,24 @@ pub(super) struct Watched<P> {
     policy: Arc<P>,
     cycle: Span,
     live: Live,
+    /// Where the time of calls is added up, of one that is asked in shadow.
+    meter: Option<Arc<Meter>>,
+}
+
+/// Time that calls took together.
+#[derive(Debug, Default)]
+pub(super) struct Meter(AtomicU64);
+
+impl Meter {
+    fn add(&self, spent: Duration) {
+        let micros = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Seconds since it was made.
+    pub(super) fn seconds(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64 / 1e6
+    }
 }
 
 impl<P> Watched<P> {
@@ -25,7 +45,39 @@ impl<P> Watched<P> {
             policy: Arc::clone(policy),
             cycle: Span::current(),
             live: live.clone(),
+            meter: None,
         })
+    }
+
+    /// One that is asked in shadow: its time is added up, and not counted as a decision's.
+    pub(super) fn in_shadow(policy: P, live: &Live, meter: &Arc<Meter>) -> Arc<Self> {
+        Arc::new(Self {
+            policy: Arc::new(policy),
+            cycle: Span::current(),
+            live: live.clone(),
+            meter: Some(Arc::clone(meter)),
+        })
+    }
+
+    fn took<T>(
+        &self,
+        called: Called<T>,
+        role: PolicyRole,
+        of: (&str, &Digest),
+    ) -> Result<T, CallError> {
+        let used = called.stats;
+        Span::current().record("fuel", used.fuel);
+        match &self.meter {
+            Some(meter) => meter.add(used.wall),
+            None => {
+                let seconds = used.wall.as_secs_f64();
+                self.live.policy_call(role, of, used.fuel, seconds);
+            }
+        }
+        if let Err(error) = &called.answer {
+            tracing::debug!(?error, "no answer");
+        }
+        called.answer
     }
 }
 
@@ -57,7 +109,7 @@ impl Analyzer for Watched<SandboxedAnalyzer> {
         let _within = span.enter();
         let called = self.policy.call(context, pool, replicas, knowledge);
         let of = (self.descriptor().name.as_str(), self.digest());
-        answer(called, PolicyRole::Analyzer, of, &self.live)
+        self.took(called, PolicyRole::Analyzer, of)
     }
 }
 
@@ -86,21 +138,6 @@ impl Optimizer for Watched<SandboxedOptimizer> {
         let _within = span.enter();
         let called = self.policy.call(context, requests, limits);
         let of = (self.descriptor().name.as_str(), self.digest());
-        answer(called, PolicyRole::Optimizer, of, &self.live)
+        self.took(called, PolicyRole::Optimizer, of)
     }
-}
-
-fn answer<T>(
-    called: Called<T>,
-    role: PolicyRole,
-    of: (&str, &Digest),
-    live: &Live,
-) -> Result<T, CallError> {
-    let used = called.stats;
-    Span::current().record("fuel", used.fuel);
-    live.policy_call(role, of, used.fuel, used.wall.as_secs_f64());
-    if let Err(error) = &called.answer {
-        tracing::debug!(?error, "no answer");
-    }
-    called.answer
 }

@@ -11,8 +11,9 @@ use trimtab_cluster::lease::LeaseConfig;
 use trimtab_cluster::requests::{self, Told};
 use trimtab_observe::{Probe, PrometheusConfig, Windows};
 use trimtab_publish::metrics::Live;
+use trimtab_sandbox::{OciConfig, Puller, Registry as PolicyRegistry, RegistryConfig, Sandbox};
 
-use super::config::{Address, Config, Seconds};
+use super::config::{Address, Config, Policies, Seconds};
 
 /// Requests that do not watch: longer than a busy API server takes, shorter than a cycle.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -140,6 +141,40 @@ pub(crate) fn cluster(config: &Config) -> Result<ClusterConfig> {
             None => Selector::default(),
         },
     })
+}
+
+/// The registry of policies. Starts its work, within a tokio runtime.
+///
+/// # Errors
+/// What the configuration says of registries cannot be used.
+pub(super) fn policies(sandbox: Sandbox, configured: &Policies) -> Result<Arc<PolicyRegistry>> {
+    let oci = &configured.oci;
+    let key = oci.public_key_file.as_ref().map(fs_err::read_to_string);
+    let component_bytes = u64::from(configured.maxima.component_mib) << 20;
+    let puller = Puller::new(OciConfig {
+        mirrors: oci.mirrors.clone(),
+        insecure_registries: oci.insecure_registries.clone(),
+        ca_file: oci.ca_file.clone().map(Into::into),
+        timeout_seconds: oci.timeout_seconds.seconds(),
+        max_bytes: component_bytes,
+        public_key: key.transpose().context("policies.oci.publicKeyFile")?,
+    })
+    .context("policies.oci")?;
+    let config = RegistryConfig {
+        directory: configured.directory.clone().map(Into::into),
+        refetch: oci.refetch_seconds.duration(),
+        max_component_bytes: usize::try_from(component_bytes).unwrap_or(usize::MAX),
+        ..RegistryConfig::new(Arc::new(puller))
+    };
+    Ok(PolicyRegistry::start(Arc::new(sandbox), config))
+}
+
+/// Cycles after which figures in statuses are written again.
+const FIGURES_CYCLES: f64 = 20.0;
+
+/// How often figures in the statuses of PoolPolicies are written.
+pub(super) fn figures_after_ms(config: &Config) -> u64 {
+    (config.interval_seconds.seconds() * FIGURES_CYCLES * 1000.0) as u64
 }
 
 pub(super) fn lease(config: &Config, namespace: &str, identity: &str) -> LeaseConfig {

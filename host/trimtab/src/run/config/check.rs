@@ -203,10 +203,37 @@ impl Config {
             ("policies.analyzer.policy", &self.policies.analyzer.policy),
             ("policies.optimizer.policy", &self.policies.optimizer.policy),
         ];
+        self.check_sources(found);
         for (key, policy) in policies {
             if matches!(policy.trim(), "" | "builtin:") {
                 found.add(key, "names no policy; expected `builtin:NAME`, or a path");
             }
+        }
+    }
+
+    fn check_sources(&self, found: &mut Found) {
+        let policies = &self.policies;
+        if let Some(seconds) = policies.shadow_seconds {
+            let interval = self.interval_seconds.seconds();
+            found.seconds("policies.shadowSeconds", seconds, 0.0..=interval);
+        }
+        let (oci, maxima) = (&policies.oci, &policies.maxima);
+        for (key, seconds) in [
+            ("policies.oci.timeoutSeconds", oci.timeout_seconds),
+            ("policies.oci.refetchSeconds", oci.refetch_seconds),
+        ] {
+            found.seconds(key, seconds, 1.0..=86_400.0);
+        }
+        let deadline = "policies.maxima.deadlineSeconds";
+        found.seconds(deadline, maxima.deadline_seconds, 0.001..=3600.0);
+        for (key, value, most) in [
+            ("fuelFactor", maxima.fuel_factor, 1e6),
+            ("memoryMib", f64::from(maxima.memory_mib), 4096.0),
+            ("stateKib", f64::from(maxima.state_kib), 65_536.0),
+            ("componentMib", f64::from(maxima.component_mib), 64.0),
+        ] {
+            let least = if key == "fuelFactor" { 0.001 } else { 1.0 };
+            found.number(&format!("policies.maxima.{key}"), value, least..=most);
         }
     }
 }
@@ -225,6 +252,9 @@ fn check_entry(place: &str, entry: &PoolEntry, found: &mut Found) {
     );
     if let Some(retention) = entry.scale_to_zero.retention {
         found.retention(&format!("{place}.scaleToZero.retention"), retention);
+    }
+    if let Some(budget) = entry.budget_per_hour {
+        found.number(&format!("{place}.budgetPerHour"), budget, 0.0..=1e12);
     }
 }
 

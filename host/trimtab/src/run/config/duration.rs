@@ -45,6 +45,12 @@ impl Seconds {
         Duration::from_secs_f64(self.0)
     }
 
+    /// # Errors
+    /// It is no length of time, or a longer one than anybody means.
+    pub(crate) fn of(seconds: f64) -> Result<Self, NoDuration> {
+        Self::checked(seconds)
+    }
+
     fn checked(seconds: f64) -> Result<Self, NoDuration> {
         if (0.0..=LONGEST).contains(&seconds) {
             Ok(Self(seconds))

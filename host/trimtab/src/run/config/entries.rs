@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
 
 use super::duration::Seconds;
 
@@ -269,66 +268,6 @@ impl Default for LeaderElection {
             retry_period_seconds: Seconds::new(2),
         }
     }
-}
-
-/// Who decides.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct Policies {
-    /// Turns measurements into supply and demand. Without it: `builtin:queueing-analyzer`.
-    #[schemars(with = "Policy")]
-    #[serde(deserialize_with = "analyzer")]
-    pub(crate) analyzer: Policy,
-    /// Turns supply and demand into replica counts. Without it: `builtin:cost-optimizer`.
-    #[schemars(with = "Policy")]
-    #[serde(deserialize_with = "optimizer")]
-    pub(crate) optimizer: Policy,
-}
-
-/// A policy and its settings.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Policy {
-    /// `builtin:NAME`, or the path of a component.
-    #[schemars(with = "Option<String>")]
-    pub(crate) policy: String,
-    /// As the policy's own schema says.
-    #[schemars(with = "Option<Map<String, Value>>")]
-    pub(crate) settings: Map<String, Value>,
-}
-
-/// [`Policy`] as it is written.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct WrittenPolicy {
-    policy: Option<String>,
-    settings: Map<String, Value>,
-}
-
-impl Default for Policies {
-    fn default() -> Self {
-        Self {
-            analyzer: WrittenPolicy::default().or("builtin:queueing-analyzer"),
-            optimizer: WrittenPolicy::default().or("builtin:cost-optimizer"),
-        }
-    }
-}
-
-impl WrittenPolicy {
-    fn or(self, otherwise: &str) -> Policy {
-        Policy {
-            policy: self.policy.unwrap_or_else(|| otherwise.to_owned()),
-            settings: self.settings,
-        }
-    }
-}
-
-fn analyzer<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
-    Ok(WrittenPolicy::deserialize(from)?.or("builtin:queueing-analyzer"))
-}
-
-fn optimizer<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
-    Ok(WrittenPolicy::deserialize(from)?.or("builtin:cost-optimizer"))
 }
 
 /// What is written to standard error.

@@ -89,6 +89,8 @@ pub(crate) struct PoolEntry {
     /// As an HPA's `spec.behavior`, for pools that no HPA or KEDA scales.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(crate) behavior: Option<Behavior>,
+    /// Cost per hour that the pool may reach.
+    pub(crate) budget_per_hour: Option<f64>,
     /// Settings of the analyzer that are different; each replaces the one of the same name in
     /// `policies.analyzer.settings`.
     pub(crate) analyzer_settings: Map<String, Value>,
@@ -169,9 +171,14 @@ impl PoolEntry {
 
 impl Config {
     /// What holds for a pool. `inherited` are entries from elsewhere (WVA's ConfigMaps): they win
-    /// over the defaults, and our own `pools` over them.
+    /// over the defaults, our own `pools` over them, and `bound`, a PoolPolicy's, over all.
     #[must_use]
-    pub(crate) fn pool(&self, inherited: &[PoolEntry], pool: PoolIdentity<'_>) -> PoolSettings {
+    pub(crate) fn pool(
+        &self,
+        inherited: &[PoolEntry],
+        bound: Option<&PoolEntry>,
+        pool: PoolIdentity<'_>,
+    ) -> PoolSettings {
         let mut objective = self.objective.clone();
         let mut scale_to_zero = self.scale_to_zero.clone();
         let mut settings = PoolSettings {
@@ -190,7 +197,7 @@ impl Config {
             actuation: self.actuation,
             analyzer_settings: self.policies.analyzer.settings.clone(),
         };
-        let entries = inherited.iter().chain(&self.pools);
+        let entries = inherited.iter().chain(&self.pools).chain(bound);
         for entry in entries.filter(|entry| entry.means(pool)) {
             objective.change(&entry.objective);
             scale_to_zero.change(&entry.scale_to_zero);
@@ -213,6 +220,9 @@ impl PoolSettings {
         self.actuation = entry.actuation.unwrap_or(self.actuation);
         if let Some(behavior) = &entry.behavior {
             self.rules.behavior = Some(behavior.clone());
+        }
+        if entry.budget_per_hour.is_some() {
+            self.rules.budget_per_hour = entry.budget_per_hour;
         }
         self.analyzer_settings
             .extend(entry.analyzer_settings.clone());

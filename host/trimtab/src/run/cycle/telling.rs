@@ -1,15 +1,18 @@
 //! What a cycle tells people: in the log, in statuses and in events.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use trimtab_cluster::actuation::Finding;
 use trimtab_cluster::status::{self, Wanted};
 use trimtab_cluster::view::View;
+use trimtab_cluster::{Key, policy_status};
 use trimtab_core::decision::PoolDecision;
 use trimtab_observe::Answers;
 use trimtab_publish::metrics::Published;
 
 use super::Cycle;
+use crate::run::policies::statuses;
 
 /// Share of what is left of a cycle's time in which statuses and events may be written: a cycle is to
 /// come to its end by itself.
@@ -85,8 +88,13 @@ impl Cycle {
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused, told.now_ms);
         self.speaker.hear(news, told.now_ms);
+        let of_policies = self.of_pool_policies(view, told);
         let writing = async {
             let report = self.writer.write(wanted, told.now_ms).await;
+            for failed in self.policy_writer.write(of_policies, told.now_ms).await {
+                tracing::warn!(failed, "status not written; trying again");
+                self.registry.error("status", "write");
+            }
             self.speaker.tell().await;
             report
         };
@@ -107,5 +115,30 @@ impl Cycle {
         if report.deferred > 0 {
             tracing::info!(deferred = report.deferred, "statuses wait for their turn");
         }
+    }
+
+    /// What PoolPolicies should say of themselves.
+    fn of_pool_policies(&self, view: &View, told: &Published) -> Vec<policy_status::Wanted> {
+        let policies = &view.policies;
+        let mut decisions: BTreeMap<&Key, Vec<&PoolDecision>> = BTreeMap::new();
+        for (pool, decision) in view.pools.iter().zip(&told.decisions) {
+            if let Some((key, _)) = policies.of_pool(&pool.fleet) {
+                decisions.entry(key).or_default().push(decision);
+            }
+        }
+        let catalogue = self.policies.catalogue();
+        let all = policies.pool_policies.iter();
+        all.map(|(key, stored)| {
+            let binding = statuses::Binding {
+                key,
+                stored,
+                verdict: policies.verdicts.get(key),
+                resolved: catalogue.pool_policies.get(key).map(|of| &**of),
+                decisions: decisions.remove(key).unwrap_or_default(),
+                memory: &self.memory,
+            };
+            statuses::of_pool_policy(&binding, told.now_ms)
+        })
+        .collect()
     }
 }

@@ -54,7 +54,7 @@ fn holds_in(maps: &ConfigMaps, namespace: &str, model: &str) -> PoolSettings {
         pool: "chat",
         model,
     };
-    Config::default().pool(&maps.translate(true).pools, pool)
+    Config::default().pool(&maps.translate(true).pools, None, pool)
 }
 
 fn lines(maps: &ConfigMaps) -> Vec<String> {

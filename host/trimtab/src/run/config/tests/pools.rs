@@ -22,7 +22,7 @@ fn the_last_entry_that_means_a_pool_and_sets_a_key_wins() {
          - {mode: observe}\n",
     )
     .unwrap();
-    let settings = config.pool(&[], POOL);
+    let settings = config.pool(&[], None, POOL);
     assert_eq!(settings.objective.ttft, Some(0.5));
     assert_eq!(settings.objective.itl, None);
     assert_eq!(settings.objective.percentile, 0.99);
@@ -35,7 +35,7 @@ fn the_last_entry_that_means_a_pool_and_sets_a_key_wins() {
         namespace: "test",
         ..POOL
     };
-    let settings = config.pool(&[], elsewhere);
+    let settings = config.pool(&[], None, elsewhere);
     assert_eq!(settings.objective.ttft, Some(2.0));
     assert_eq!(settings.rules.scale_to_zero_after_seconds, None);
 }
@@ -55,7 +55,7 @@ fn entries_from_elsewhere_win_over_defaults_and_lose_to_our_own() {
         },
         ..PoolEntry::default()
     };
-    let settings = config.pool(&[inherited], POOL);
+    let settings = config.pool(&[inherited], None, POOL);
     assert_eq!(settings.objective.ttft, Some(3.0));
     assert_eq!(settings.objective.priority, 1);
 }
