@@ -288,7 +288,7 @@ pub struct ExperimentSpec {
     /// there. 10 minutes where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub washout: Option<Duration>,
-    /// Draws the order of the arms. The same seed gives the same order.
+    /// Draws the order of the arms. The same seed gives the same order, of each pool its own.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub seed: i64,

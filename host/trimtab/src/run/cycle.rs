@@ -285,7 +285,9 @@ impl Cycle {
                 fleet.rules = settings.rules;
                 let holder = view.policies.of_pool(&fleet).map(|(key, _)| key);
                 let analyzer = &settings.analyzer_settings;
-                let binding = self.policies.bind(holder, analyzer, &catalogue, time);
+                let binding = self
+                    .policies
+                    .bind(&fleet, holder, analyzer, &catalogue, time);
                 (fleet, binding)
             })
             .unzip()

@@ -22,6 +22,7 @@ use trimtab_cluster::policies::PolicyView;
 use trimtab_core::binding::{Binding, Trial};
 use trimtab_core::decision::{Condition, condition};
 use trimtab_core::experiment::Experiment;
+use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::{Bound, Digest, PoolPolicies};
 use trimtab_core::shadow::Shadow;
@@ -110,6 +111,7 @@ impl Policies {
     /// take hold the pool, and are told of. `settings` are the analyzer's.
     pub(super) fn bind(
         &mut self,
+        pool: &FleetPool,
         holder: Option<&Key>,
         settings: &Map<String, Value>,
         catalogue: &Catalogue,
@@ -133,7 +135,13 @@ impl Policies {
             .map(|why| Condition::new(condition::POLICY_ROLLED_BACK, why.as_str()))
             .collect();
         let trial = resolved.experiment.as_ref();
-        let trial = trial.map(|(rules, candidate)| wrap.trial(rules, candidate, &policies));
+        let trial = trial.map(|(rules, candidate)| {
+            let rules = Experiment {
+                seed: own_seed(rules.seed, pool),
+                ..rules.clone()
+            };
+            wrap.trial(rules, candidate, &policies)
+        });
         wrap.time = Some(time);
         let candidates = resolved.shadows.iter();
         let shadows = candidates.filter_map(|candidate| {
@@ -241,7 +249,7 @@ impl Wrap<'_> {
         })
     }
 
-    fn trial(&mut self, rules: &Experiment, candidate: &Candidate, own: &PoolPolicies) -> Trial {
+    fn trial(&mut self, rules: Experiment, candidate: &Candidate, own: &PoolPolicies) -> Trial {
         let policies = (candidate.lacks.is_none()).then(|| PoolPolicies {
             analyzers: match &candidate.analyzers {
                 Some(uses) => uses.iter().map(|of| self.analyzer(of)).collect(),
@@ -259,7 +267,7 @@ impl Wrap<'_> {
         Trial {
             rules: Experiment {
                 identity: identity.unwrap_or_default(),
-                ..rules.clone()
+                ..rules
             },
             candidate: policies,
         }
@@ -324,6 +332,14 @@ impl Wrap<'_> {
             ..bound
         }
     }
+}
+
+/// Pools of one seed would switch together, and their results depend on each other.
+fn own_seed(seed: u64, pool: &FleetPool) -> u64 {
+    let of = format!("{seed} {}/{}", pool.pool.namespace, pool.pool.name);
+    let digest: [u8; 32] = Sha256::digest(of).into();
+    let (head, _) = digest.split_at(size_of::<u64>());
+    head.try_into().map_or(seed, u64::from_be_bytes)
 }
 
 /// What decides, in words that change when anything of it does.
