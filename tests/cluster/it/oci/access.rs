@@ -1,6 +1,6 @@
 //! Who may enter a registry, and whom to trust on the way.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Query;
@@ -15,10 +15,10 @@ use super::lies::Server;
 use super::*;
 
 /// A pull secret as `kubectl create secret docker-registry` makes it.
-fn secret(host: &str, password: &str) -> DockerConfig {
+fn secret(host: &str, password: &str) -> Result<DockerConfig, OciError> {
     let auth = STANDARD.encode(format!("{USER}:{password}"));
     let json = json!({"auths": {host: {"username": USER, "password": password, "auth": auth}}});
-    DockerConfig::parse(json.to_string().as_bytes()).unwrap()
+    DockerConfig::parse(json.to_string().as_bytes())
 }
 
 fn trusting(registry: &Registry) -> OciConfig {
@@ -54,13 +54,13 @@ async fn a_password_comes_from_the_pull_secret() -> anyhow::Result<()> {
     let pushed = push(&registry, "team/cost:1", COMPONENT).await?;
     let (host, config) = (registry.host(), plainly(&[registry.host()]));
     let reference = format!("{host}/team/cost:1");
-    let right = [secret("other.example", "x"), secret(host, PASSWORD)];
+    let right = [secret("other.example", "x")?, secret(host, PASSWORD)?];
     let pulled = pull_with(&config, &reference, &right).await?;
     assert_eq!(pulled, pushed.fetched(COMPONENT));
-    let none = [secret("other.example", PASSWORD)];
+    let none = [secret("other.example", PASSWORD)?];
     let pulled = pull_with(&config, &reference, &none).await;
     assert_refused(pulled, "Unauthorized", "no pull secret has a user for it");
-    let wrong = [secret(host, "hunter2")];
+    let wrong = [secret(host, "hunter2")?];
     let error = pull_with(&config, &reference, &wrong).await.unwrap_err();
     assert_eq!(error.reason(), "Unauthorized");
     let told = format!("{error} {error:?} {wrong:?}");
@@ -111,7 +111,7 @@ async fn a_token_is_given_to_the_user_of_the_pull_secret() -> anyhow::Result<()>
     let pushed = push(&registry, "team/cost:1", COMPONENT).await?;
     let (host, config) = (registry.host(), plainly(&[registry.host()]));
     let reference = format!("{host}/team/cost:1");
-    let right = [secret(host, PASSWORD)];
+    let right = [secret(host, PASSWORD)?];
     let pulled = pull_with(&config, &reference, &right).await?;
     assert_eq!(pulled, pushed.fetched(COMPONENT));
     let pulled = pull(&config, &reference).await;
@@ -135,7 +135,8 @@ async fn store() -> anyhow::Result<(Server, Arc<Mutex<Vec<HeaderMap>>>)> {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let answer = async move |headers: HeaderMap| {
-        log.lock().unwrap().push(headers);
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push(headers);
         COMPONENT
     };
     Ok((Server::start(Router::new().fallback(answer)).await?, asked))
@@ -152,7 +153,7 @@ async fn a_store_beside_the_registry_gets_no_password() -> anyhow::Result<()> {
     .await?;
     let pushed = push(&registry, "team/cost:1", COMPONENT).await?;
     let (host, config) = (registry.host(), plainly(&[registry.host()]));
-    let secrets = [secret(host, PASSWORD)];
+    let secrets = [secret(host, PASSWORD)?];
     let pulled = pull_with(&config, &format!("{host}/team/cost:1"), &secrets).await?;
     assert_eq!(pulled, pushed.fetched(COMPONENT));
     let asked = asked.lock().unwrap();
@@ -183,7 +184,7 @@ async fn nothing_leads_from_tls_to_a_plain_server() -> anyhow::Result<()> {
     })
     .await?;
     let (host, config) = (registry.host(), trusting(&registry));
-    let secrets = [secret(host, PASSWORD)];
+    let secrets = [secret(host, PASSWORD)?];
     let pulled = pull_with(&config, &format!("{host}/team/cost:1"), &secrets).await;
     assert_refused(pulled, "InvalidAnswer", "token service is not on https");
     assert!(asked.lock().unwrap().is_empty());
