@@ -12,6 +12,7 @@ mod keda;
 mod kinds;
 mod namespace;
 mod observability;
+mod oci;
 mod operator;
 mod pages;
 mod prometheus;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 pub const VARIABLE: &str = "KUBEBUILDER_ASSETS";
 
 /// Everything that the harness and its tests start or read.
-const NEEDED: [&str; 14] = [
+const NEEDED: [&str; 15] = [
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -22,6 +22,7 @@ const NEEDED: [&str; 14] = [
     "helm",
     "keda-operator",
     "keda-adapter",
+    "registry",
     "kwok-stages.yaml",
     "crds",
     "crds/keda",

@@ -1,5 +1,5 @@
-//! The end-to-end harness: a real control plane, Prometheus and KEDA on loopback, and a simulated fleet
-//! that stands behind the cluster's pods.
+//! The end-to-end harness: a real control plane, Prometheus, KEDA and a registry on loopback, and a
+//! simulated fleet that stands behind the cluster's pods.
 
 pub mod api_service;
 pub mod binaries;
@@ -16,6 +16,7 @@ pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;
+pub mod registry;
 pub mod scratch;
 pub mod simulation;
 pub mod wait;
@@ -28,3 +29,4 @@ pub use namespace::{Namespace, in_namespace};
 pub use operator::Operator;
 pub use prometheus::{Prometheus, PrometheusOptions};
 pub use proxy::Proxy;
+pub use registry::{Registry, RegistryOptions};

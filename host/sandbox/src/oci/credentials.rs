@@ -53,8 +53,8 @@ impl DockerConfig {
     /// are left out: credential helpers leave such.
     ///
     /// # Errors
-    /// [`OciError::BadCredentials`] where it is no such file. The message has nothing of its content
-    /// but a registry's name.
+    /// [`OciError::BadCredentials`] where it is no such file. The message has nothing of its
+    /// content but a registry's name.
     pub fn parse(json: &[u8]) -> Result<Self, OciError> {
         // The error of JSON may show a value.
         let file: File = serde_json::from_slice(json).map_err(|error| {

@@ -2,8 +2,8 @@
 //!
 //! They are cosign's "simple signing": `sha256-<hex>.sig` is a manifest whose layers are payloads
 //! that name the artifact's manifest, each with its signature as an annotation. Neither a
-//! transparency log nor certificates are asked: whoever has the key decides what runs. cosign 3
-//! writes this form with `--new-bundle-format=false`.
+//! transparency log nor certificates are asked: whoever has the key decides what runs. cosign 2
+//! writes this form; cosign 3 does with `--new-bundle-format=false --use-signing-config=false`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
