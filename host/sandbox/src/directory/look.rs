@@ -99,15 +99,18 @@ pub(super) fn look(root: &Path, path: &Path, max: usize) -> Result<Found, LookEr
         });
     }
     let failed = |error: io::Error| {
-        let is_absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-        if is_absent.contains(&error.kind()) {
+        if is_absent(&error) {
             let path = path.to_owned();
             return LookError::NotFound { path };
         }
         LookError::failed(path, &error)
     };
-    let root = root.canonicalize().map_err(|_| LookError::NoDirectory {
-        root: root.to_owned(),
+    let root = root.canonicalize().map_err(|error| {
+        if is_absent(&error) {
+            let root = root.to_owned();
+            return LookError::NoDirectory { root };
+        }
+        LookError::failed(root, &error)
     })?;
     let target = root.join(path).canonicalize().map_err(failed)?;
     if !target.starts_with(&root) {
@@ -122,6 +125,10 @@ pub(super) fn look(root: &Path, path: &Path, max: usize) -> Result<Found, LookEr
         mark: Mark::of(&metadata),
         path: target,
     })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
 }
 
 fn judge(path: &Path, metadata: &Metadata, max: usize) -> Result<(), LookError> {

@@ -354,6 +354,22 @@ impl Drop for Counted {
 }
 
 #[tokio::test]
+async fn compiling_takes_second_place_to_ticks() {
+    let registry = registry();
+    want(&registry, &remote("registry.test/slow:1"));
+    let (say, said) = oneshot::channel();
+    let asks = move |_: &Job| {
+        let _ = say.send(std::fs::read_to_string("/proc/thread-self/stat").unwrap());
+        Ok(guest(1))
+    };
+    job(&registry).judge(None, asks).await;
+    // The name may hold anything; the niceness is the 17th after it.
+    let stat = said.await.unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    assert_eq!(fields.split(' ').nth(16), Some("5"), "{stat}");
+}
+
+#[tokio::test]
 async fn a_compiler_that_panics_fails_the_candidate_alone() {
     let registry = registry();
     want(&registry, &remote("registry.test/slow:1"));
