@@ -7,7 +7,6 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +148,7 @@ fn judge(path: &Path, metadata: &Metadata, max: usize) -> Result<(), LookError> 
 /// [`ReadError::Moved`] where it is not that file any more.
 pub(crate) fn read(found: &Found) -> Result<Vec<u8>, ReadError> {
     let file = open(&found.path)?;
-    // A pipe that took the file's place would not end.
+    // What took its place, by a link or otherwise, has another mark.
     let is_same = |file: &File| -> io::Result<bool> {
         let metadata = file.metadata()?;
         Ok(metadata.is_file() && Mark::of(&metadata) == found.mark)
@@ -166,14 +165,12 @@ pub(crate) fn read(found: &Found) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-/// Follows no link that took the file's place, and waits for nobody to write into a pipe.
+/// Waits for nobody to write into a pipe that took the file's place.
 fn open(path: &Path) -> Result<File, ReadError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     opened.map_err(|error| {
-        let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
-        if is_link || error.kind() == io::ErrorKind::NotFound {
+        if is_absent(&error) {
             return ReadError::Moved;
         }
         error.into()

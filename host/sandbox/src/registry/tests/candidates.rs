@@ -314,6 +314,21 @@ async fn what_comes_of_a_candidate_that_was_superseded_is_dropped() {
 }
 
 #[tokio::test]
+async fn work_that_was_superseded_changes_nothing_any_more() {
+    let registry = registry();
+    let component = guest(1);
+    want(&registry, &remote("registry.test/slow:1"));
+    let old = job(&registry);
+    want(&registry, &bytes(&component));
+    ready(&registry, &component).await;
+    old.change(|slot| slot.fail(Reason::FetchFailed, "too late"));
+    assert_eq!(entry(&registry).state, State::Ready);
+    registry.want(BTreeMap::new());
+    old.change(|slot| slot.fail(Reason::FetchFailed, "too late"));
+    assert!(registry.table().entries.is_empty());
+}
+
+#[tokio::test]
 async fn no_more_candidates_than_permits_are_in_memory() {
     let config = RegistryConfig {
         compilations: 2,
