@@ -59,6 +59,18 @@ pub enum Verdict {
     Invalid(String),
 }
 
+impl<S, T: Default> Stored<S, T> {
+    /// One of which nothing else is known.
+    #[must_use]
+    pub fn of(generation: i64, spec: Result<S, String>) -> Self {
+        let metadata = ObjectMeta {
+            generation: Some(generation),
+            ..ObjectMeta::default()
+        };
+        Self::new(&metadata, spec, T::default())
+    }
+}
+
 impl<S, T> Stored<S, T> {
     pub(crate) fn new(metadata: &ObjectMeta, spec: Result<S, String>, recorded: T) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! The policy directory: files that are found beneath it, settled before they are read, and read
 //! under a limit. Knows nothing of what a component is.
 //!
-//! Events only say that it is time to look. What a file is known by is its [`Mark`], and what it
+//! Events only say that it is time to look. What a file is known by is its mark, and what it
 //! holds by its digest, so an event that is missed costs no more than one period of polling.
 
 mod look;

@@ -8,6 +8,7 @@ use crate::doctor::DoctorArguments;
 use crate::migrate::MigrateArguments;
 use crate::reference::Reference;
 use crate::run::RunArguments;
+use crate::shadow::ShadowArguments;
 
 /// Autoscaling for LLM serving, decided by policies that run as WebAssembly.
 #[derive(Debug, Parser)]
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     /// the operator. Exits with 0 where nothing failed, else with 1.
     Doctor(DoctorArguments),
     Migrate(MigrateArguments),
+    Shadow(ShadowArguments),
     Simulate(SimulateArguments),
     /// Print the definitions of custom resources, for `kubectl apply -f -`
     Crds,

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod scenario;
 mod settings;
+mod shadow;
 mod simulate;
 mod summary;
 mod table;
@@ -50,6 +51,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Output> {
         Command::Run(run) => run::run(&run, &arguments.cache),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Migrate(migrate) => migrate::run(&migrate),
+        Command::Shadow(shadow) => shadow::run(&shadow),
         Command::Crds => crds::print(),
         Command::ConfigSchema => run::schema(),
         Command::Simulate(simulate) => simulate::run(&simulate, &arguments.cache),

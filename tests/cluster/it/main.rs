@@ -15,6 +15,7 @@ mod observability;
 mod oci;
 mod operator;
 mod pages;
+mod policies;
 mod prometheus;
 mod rights;
 mod scaling;

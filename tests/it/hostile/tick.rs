@@ -1,7 +1,5 @@
 //! Answers that pass the sandbox and lie: the core catches them, and nothing moves for it.
 
-use std::sync::Arc;
-
 use trimtab_core::decision::PoolDecision;
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::{Bound, FaultKind, PoolPolicies};
@@ -13,14 +11,8 @@ use super::given::{GUEST, behaviour};
 /// One tick of one pool under the hostile guest, with these settings for its two roles.
 fn decide(analyzer: &str, optimizer: &str) -> PoolDecision {
     let policies = PoolPolicies {
-        analyzers: vec![Bound {
-            rungs: vec![GUEST.analyzer().unwrap()],
-            settings: Arc::from(analyzer),
-        }],
-        optimizer: Bound {
-            rungs: vec![GUEST.optimizer().unwrap()],
-            settings: Arc::from(optimizer),
-        },
+        analyzers: vec![Bound::new(vec![GUEST.analyzer().unwrap()], analyzer)],
+        optimizer: Bound::new(vec![GUEST.optimizer().unwrap()], optimizer),
     };
     let snapshot = fleet::snapshot(1, 2, 3, 0);
     let mut decisions = tick(&snapshot, &[policies], &mut Memory::default());

@@ -1,6 +1,8 @@
 //! The tick as a whole, with made-up policies that answer whatever a test wants.
 
 #[cfg(test)]
+mod binding;
+#[cfg(test)]
 mod experiment;
 #[cfg(test)]
 mod fleet;

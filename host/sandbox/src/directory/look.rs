@@ -7,7 +7,6 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,15 +98,18 @@ pub(super) fn look(root: &Path, path: &Path, max: usize) -> Result<Found, LookEr
         });
     }
     let failed = |error: io::Error| {
-        let is_absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-        if is_absent.contains(&error.kind()) {
+        if is_absent(&error) {
             let path = path.to_owned();
             return LookError::NotFound { path };
         }
         LookError::failed(path, &error)
     };
-    let root = root.canonicalize().map_err(|_| LookError::NoDirectory {
-        root: root.to_owned(),
+    let root = root.canonicalize().map_err(|error| {
+        if is_absent(&error) {
+            let root = root.to_owned();
+            return LookError::NoDirectory { root };
+        }
+        LookError::failed(root, &error)
     })?;
     let target = root.join(path).canonicalize().map_err(failed)?;
     if !target.starts_with(&root) {
@@ -122,6 +124,10 @@ pub(super) fn look(root: &Path, path: &Path, max: usize) -> Result<Found, LookEr
         mark: Mark::of(&metadata),
         path: target,
     })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
 }
 
 fn judge(path: &Path, metadata: &Metadata, max: usize) -> Result<(), LookError> {
@@ -142,7 +148,7 @@ fn judge(path: &Path, metadata: &Metadata, max: usize) -> Result<(), LookError> 
 /// [`ReadError::Moved`] where it is not that file any more.
 pub(crate) fn read(found: &Found) -> Result<Vec<u8>, ReadError> {
     let file = open(&found.path)?;
-    // A pipe that took the file's place would not end.
+    // What took its place, by a link or otherwise, has another mark.
     let is_same = |file: &File| -> io::Result<bool> {
         let metadata = file.metadata()?;
         Ok(metadata.is_file() && Mark::of(&metadata) == found.mark)
@@ -159,14 +165,12 @@ pub(crate) fn read(found: &Found) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-/// Follows no link that took the file's place, and waits for nobody to write into a pipe.
+/// Waits for nobody to write into a pipe that took the file's place.
 fn open(path: &Path) -> Result<File, ReadError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     opened.map_err(|error| {
-        let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
-        if is_link || error.kind() == io::ErrorKind::NotFound {
+        if is_absent(&error) {
             return ReadError::Moved;
         }
         error.into()

@@ -90,7 +90,8 @@ pub(super) async fn supervise(
         changes.send_modify(|looks| *looks += 1);
         tokio::time::sleep(GATHER).await;
         // An elapsed period is as good a reason as an event.
-        let _ = tokio::time::timeout(poll, events.arrived.notified()).await;
+        let rest = poll.saturating_sub(GATHER);
+        let _ = tokio::time::timeout(rest, events.arrived.notified()).await;
     }
 }
 

@@ -48,9 +48,9 @@ impl Job {
             be_nice();
             let weigh = |bytes: B| job.weigh(bytes.as_ref(), resolved);
             let outcome = bytes(&job).map_or_else(|outcome| outcome, weigh);
-            drop(permit);
             // Whoever waited may be gone.
             let _ = done.send(outcome);
+            drop(permit);
         };
         let thread = thread::Builder::new().name("policy-compile".to_owned());
         if let Err(error) = thread.spawn(work) {

@@ -176,13 +176,14 @@ impl Slot {
 
     /// The current version gave an accepted decision, if it is among these.
     pub(super) fn good(&mut self, digests: &BTreeSet<Digest>) {
-        self.is_proven |= self.runs(digests).is_some();
+        let is_good = self.runs(digests).is_some();
+        self.is_proven |= is_good;
     }
 
     /// The current version faulted too often, if it is among these: the last good one is back, or
     /// none. What was good for a call or two before it faulted does not count as the last good one.
     pub(super) fn quarantine(&mut self, digests: &BTreeSet<Digest>) -> bool {
-        let Some(digest) = self.runs(digests) else {
+        let Some(digest) = self.runs(digests).cloned() else {
             return false;
         };
         self.current = self.last_good.take();
@@ -207,9 +208,9 @@ impl Slot {
         true
     }
 
-    fn runs(&self, digests: &BTreeSet<Digest>) -> Option<Digest> {
+    fn runs(&self, digests: &BTreeSet<Digest>) -> Option<&Digest> {
         let current = self.current.as_ref()?.digest();
-        digests.contains(current).then(|| current.clone())
+        digests.contains(current).then_some(current)
     }
 
     fn stand(&mut self, state: State) -> bool {

@@ -314,6 +314,21 @@ async fn what_comes_of_a_candidate_that_was_superseded_is_dropped() {
 }
 
 #[tokio::test]
+async fn work_that_was_superseded_changes_nothing_any_more() {
+    let registry = registry();
+    let component = guest(1);
+    want(&registry, &remote("registry.test/slow:1"));
+    let old = job(&registry);
+    want(&registry, &bytes(&component));
+    ready(&registry, &component).await;
+    old.change(|slot| slot.fail(Reason::FetchFailed, "too late"));
+    assert_eq!(entry(&registry).state, State::Ready);
+    registry.want(BTreeMap::new());
+    old.change(|slot| slot.fail(Reason::FetchFailed, "too late"));
+    assert!(registry.table().entries.is_empty());
+}
+
+#[tokio::test]
 async fn no_more_candidates_than_permits_are_in_memory() {
     let config = RegistryConfig {
         compilations: 2,
@@ -351,6 +366,22 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.1.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+#[tokio::test]
+async fn compiling_takes_second_place_to_ticks() {
+    let registry = registry();
+    want(&registry, &remote("registry.test/slow:1"));
+    let (say, said) = oneshot::channel();
+    let asks = move |_: &Job| {
+        let _ = say.send(std::fs::read_to_string("/proc/thread-self/stat").unwrap());
+        Ok(guest(1))
+    };
+    job(&registry).judge(None, asks).await;
+    // The name may hold anything; the niceness is the 17th after it.
+    let stat = said.await.unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    assert_eq!(fields.split(' ').nth(16), Some("5"), "{stat}");
 }
 
 #[tokio::test]

@@ -280,7 +280,7 @@ pub(super) async fn failed(registry: &Registry, wanted: Reason) -> String {
     );
     match &entry.await.state {
         State::Failed { message, .. } => message.clone(),
-        other => panic!("{other:?}"),
+        State::Fetching | State::Ready | State::Quarantined { .. } => unreachable!(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trimtab_core::policies::Digest;
 
 use super::given::*;
-use crate::{Entry, Reason, Registry, State, Wanted};
+use crate::{Entry, Reason, Registry, Source, State, Wanted};
 
 fn these(component: &[u8]) -> BTreeSet<Digest> {
     BTreeSet::from([digest(component)])
@@ -140,6 +140,20 @@ async fn a_quarantine_holds_while_the_source_gives_the_same() {
     let entry = ready(&registry, &third).await;
     assert_eq!(last_good(&entry), Some(&digest(&first)));
     assert_eq!(registry.compiled(), 3);
+}
+
+#[tokio::test]
+async fn a_quarantine_outlasts_the_absence_of_its_source() {
+    let registry = registry();
+    let (first, second) = (guest(1), guest(2));
+    run(&registry, &[(&first, true), (&second, false)]).await;
+    registry.quarantine(&these(&second));
+    let why = "ConfigMap `p` is not there".to_owned();
+    want(&registry, &from(Source::Missing { why }));
+    failed(&registry, Reason::NotFound).await;
+    want(&registry, &bytes(&second));
+    let entry = standing(&registry, |it| it.state != State::Fetching).await;
+    is_quarantined(&entry, &second);
 }
 
 #[tokio::test]

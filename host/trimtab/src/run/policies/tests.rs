@@ -1,5 +1,7 @@
 //! Settings of the configuration.
 
+mod resolve;
+
 use trimtab_sandbox::SandboxConfig;
 
 use super::*;
