@@ -11,8 +11,10 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::sync::Arc;
 use trimtab_contract::{Analysis, Context, Knowledge};
+use trimtab_core::binding::{Binding, decide};
 use trimtab_core::memory::Memory;
 use trimtab_core::policies::{Analyzer, Bound, Optimizer, PoolPolicies};
+use trimtab_core::shadow::{Shadow, shadows};
 use trimtab_core::snapshot::Snapshot;
 use trimtab_core::tick::tick;
 use trimtab_cost_optimizer::CostOptimizer;
@@ -130,5 +132,48 @@ fn sandboxed(name: &str) -> Policy {
         .unwrap()
 }
 
-criterion_group!(benches, analyze, whole_tick);
+/// A cycle's decisions and its shadows, through the sandbox, by shadows of each pool; the budget is
+/// so large that none is skipped.
+fn with_shadows(criterion: &mut Criterion) {
+    const POOLS: u32 = 1_000;
+    let analyzer = sandboxed("queueing-analyzer").analyzer().unwrap();
+    let optimizer = sandboxed("cost-optimizer").optimizer().unwrap();
+    let mut group = criterion.benchmark_group("tick with shadows");
+    group.sample_size(10);
+    for count in [0, 1, 5] {
+        let shadows_of_each = (0..count).map(|number| Shadow {
+            name: format!("candidate-{number}"),
+            policies: PoolPolicies {
+                analyzers: vec![Bound::new(
+                    vec![Arc::clone(&analyzer)],
+                    format!("{{\"headroom\":0.{number}}}"),
+                )],
+                optimizer: Bound::new(vec![Arc::clone(&optimizer)], "{}"),
+            },
+        });
+        let binding = Binding {
+            shadows: shadows_of_each.collect(),
+            ..bind(&analyzer, &optimizer).into()
+        };
+        let bindings = vec![binding; POOLS as usize];
+        let cycle = |number: u32, memory: &mut Memory| {
+            let snapshot = fleet::snapshot(POOLS, 3, 10, number);
+            let decisions = decide(&snapshot, &bindings, memory);
+            black_box(shadows(&snapshot, &bindings, &decisions, memory, &|| true));
+        };
+        let mut memory = Memory::default();
+        for number in 0..WARM_UP_TICKS {
+            cycle(number, &mut memory);
+        }
+        let mut number = WARM_UP_TICKS;
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                cycle(number, &mut memory);
+            });
+        });
+    }
+}
+
+criterion_group!(benches, analyze, whole_tick, with_shadows);
 criterion_main!(benches);

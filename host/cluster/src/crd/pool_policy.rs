@@ -48,86 +48,86 @@ use super::policy::LocalReference;
         json_path = ".metadata.creationTimestamp"
     )
 )]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct PoolPolicySpec {
     /// The InferencePool. Without it: every pool of the namespace that no other PoolPolicy names.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool_ref: Option<LocalReference>,
     /// Who turns measurements into supply and demand. Every floor of all of them is met, and
     /// replicas go only while all of them can spare some. Without it: as the configuration says.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub analyzers: Vec<PolicyUse>,
     /// Who turns supply and demand into replica counts. Pools with the same optimizer and settings
     /// are planned for together. Without it: as the configuration says.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<PolicyUse>,
     /// What users were promised.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveSpec>,
     /// What becomes of decisions. `Enforce`: they are published. `Observe`: they are computed and
     /// shown, and never published. `Paused`: what is desired now is held.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ModeSpec>,
     /// Whether the pool may go to zero when it is idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_to_zero: Option<ScaleToZeroSpec>,
     /// As an HPA's `spec.behavior`, for pools that no HPA or KEDA scales.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<BehaviorSpec>,
     /// What the pool may cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetSpec>,
     /// Who sets the count of workloads. `Metrics`: HPA or KEDA, which read what it should be.
     /// `Direct`: Trimtab itself, by the `scale` subresource.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actuation: Option<ActuationSpec>,
     /// Policies that are asked too, with the same measurements, and given to nobody: what they would
     /// ask for stands in the status and in metrics.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub shadows: Vec<ShadowSpec>,
     /// A candidate that takes turns with the pool's own policies, slot by slot.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentSpec>,
 }
 
 /// A policy, and what is different in its settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct PolicyUse {
     /// A ScalingPolicy of this namespace, or else of Trimtab's own. Without it: the policy that the
     /// configuration names.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_ref: Option<LocalReference>,
     /// Each replaces the policy's own setting of the same name.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub settings: Map<String, Value>,
 }
 
 /// What the users of a pool were promised. A bound that is not given is as the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ObjectiveSpec {
     /// Time to first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = true, "minimum" = 0))]
     pub ttft_seconds: Option<f64>,
     /// Time between output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = true, "minimum" = 0))]
     pub itl_seconds: Option<f64>,
     /// Output tokens per second to be able to serve, even while less arrives.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub tokens_per_second: Option<f64>,
     /// Share of requests that must meet both times, e.g. 0.95.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1), extend("exclusiveMinimum" = true))]
     pub percentile: Option<f64>,
     /// 1 is the most important: who is served first when GPUs run short.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub priority: Option<u32>,
 }
@@ -149,12 +149,12 @@ pub enum ActuationSpec {
 
 /// How an idle pool goes to zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ScaleToZeroSpec {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// How long nothing must have been served, e.g. `10m`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Duration>,
 }
 
@@ -170,26 +170,26 @@ pub struct BudgetSpec {
 
 /// An HPA's `spec.behavior`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct BehaviorSpec {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_up: Option<ScalingRulesSpec>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScalingRulesSpec>,
 }
 
 /// One direction of a behaviour; what is not given is as an HPA has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ScalingRulesSpec {
     /// How long a recommendation is kept in mind.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<u32>,
     /// Which of several policies counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select_policy: Option<SelectPolicySpec>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub policies: Option<Vec<RatePolicySpec>>,
 }
@@ -226,24 +226,24 @@ pub enum RateKindSpec {
 
 /// Policies that stand in for the pool's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.analyzers) || has(self.optimizer)",
     "message": "a candidate needs analyzers or an optimizer"
 }]))]
 pub struct CandidateSpec {
     /// Without it: the pool's own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 4))]
     pub analyzers: Vec<PolicyUse>,
     /// Without it: the pool's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<PolicyUse>,
 }
 
 /// A candidate that is tried in shadow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.analyzers) || has(self.optimizer)",
     "message": "a shadow needs analyzers or an optimizer"
@@ -253,11 +253,11 @@ pub struct ShadowSpec {
     #[schemars(length(max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Without it: the pool's own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 4))]
     pub analyzers: Vec<PolicyUse>,
     /// Without it: the pool's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<PolicyUse>,
 }
 
@@ -306,61 +306,61 @@ pub struct ExperimentSpec {
 
 /// Guard rails. An experiment that is stopped stays so until its candidate or rules change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct StopIfSpec {
     /// Share of requests that meet the objective, of the arm that decides, e.g. 0.9.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub attainment_below: Option<f64>,
     /// The candidate's cost as a multiple of the control's, e.g. 1.2.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = true, "minimum" = 0))]
     pub cost_above_ratio: Option<f64>,
 }
 
 /// What became of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct PoolPolicyStatus {
     /// Generation of the object that this speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`: it holds for at least one pool, and none of it is contradicted by another.
     /// `Bound`: the policies that it names decide.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The pools that it holds for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pools: Vec<PoolStatus>,
 }
 
 /// One pool that a PoolPolicy holds for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct PoolStatus {
     pub name: String,
     /// Who decided last, e.g. `queueing-analyzer 0.1.0 sha256:…`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub analyzers: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<String>,
     /// How each candidate compares with them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub shadows: Vec<ShadowStatus>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentStatus>,
 }
 
 /// How a candidate compares with the active policies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ShadowStatus {
     pub name: String,
     /// Since when it is asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub since: Option<String>,
     /// Ticks in which it was asked, and in which there was no time left for it.
@@ -369,67 +369,67 @@ pub struct ShadowStatus {
     /// Ticks in which one of its policies faulted.
     pub faulted: u64,
     /// Share of its ticks in which it would have asked for another count.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disagreement_rate: Option<f64>,
     /// Cost per hour of what is asked for, as a mean over ticks.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_cost_per_hour: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_cost_per_hour: Option<f64>,
     /// By variant.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["variant"]))]
     pub variants: Vec<ComparedStatus>,
 }
 
 /// Counts of one variant, by the active policies and by a candidate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ComparedStatus {
     pub variant: String,
     /// In the last tick.
     pub active: u32,
     pub candidate: u32,
     /// Candidate less active, over all ticks.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_difference: Option<f64>,
 }
 
 /// How an experiment stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ExperimentStatus {
     /// `Running`, `Done` or `Stopped`.
     pub phase: String,
     /// What goes on, or why it was stopped.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Pairs of slots that count.
     pub pairs: u64,
     pub control: ArmStatus,
     pub candidate: ArmStatus,
     /// Candidate less control, in cost per hour.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<EffectStatus>,
     /// Candidate less control, as a share of requests.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<EffectStatus>,
 }
 
 /// One arm of an experiment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ArmStatus {
     pub slots: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_per_hour: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<f64>,
 }
 
 /// A difference between the arms.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct EffectStatus {
     pub effect: f64,
     pub standard_error: f64,

@@ -2,6 +2,7 @@
 
 mod cycle;
 mod document;
+mod trials;
 
 use trimtab_core::decision::{GuardStep, Rule};
 use trimtab_core::snapshot::Mode;

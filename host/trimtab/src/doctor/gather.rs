@@ -32,7 +32,7 @@ const CONCURRENCY: usize = 8;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Kinds that not every cluster has: group, version, kind, and as which they are told of.
-const KINDS: [(&str, &str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str, &str); 7] = [
     (
         "inference.networking.k8s.io",
         "v1",
@@ -53,6 +53,8 @@ const KINDS: [(&str, &str, &str, &str); 5] = [
     ),
     ("keda.sh", "v1alpha1", "ScaledObject", "KEDA's ScaledObject"),
     ("resource.k8s.io", "v1", "ResourceSlice", "ResourceSlice v1"),
+    ("trimtab.dev", "v1alpha1", "ScalingPolicy", "ScalingPolicy"),
+    ("trimtab.dev", "v1alpha1", "PoolPolicy", "PoolPolicy"),
 ];
 
 /// Whoever asks, and about what.

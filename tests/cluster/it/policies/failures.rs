@@ -136,7 +136,7 @@ async fn each_way_to_fail_has_its_reason_and_the_pool_goes_down_the_ladder() -> 
         ];
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let _operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
-        chat.emulator.set_rate(HEAVY);
+        chat.emulator.set_rate(0, HEAVY);
         let before = wait_for(namespace, "growth", |of| desired(of) > Some(1)).await?;
 
         in_map(namespace, "text", b"#!/bin/sh").await?;

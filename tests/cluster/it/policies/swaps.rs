@@ -9,7 +9,6 @@ use serde_json::json;
 use trimtab_cluster_tests::fixtures::pools::{PoolVersion, create_pool};
 use trimtab_cluster_tests::fixtures::scalers::variant_autoscaling;
 use trimtab_cluster_tests::fixtures::servers::{APP_LABEL, ModelServer};
-use trimtab_cluster_tests::process::Signal;
 use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::{Namespace, Registry, RegistryOptions};
 
@@ -114,7 +113,7 @@ async fn a_pool_is_swapped_by_file_by_object_and_by_tag_and_the_other_pool_stays
         );
 
         // The registry is gone: what runs runs on, and a condition says so.
-        registry.signal(Signal::KILL).await?;
+        registry.kill().await?;
         let why = wait_for_reason(
             namespace,
             SCALING_POLICY,

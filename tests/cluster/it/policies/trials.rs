@@ -21,7 +21,7 @@ async fn a_shadow_is_compared_in_metrics_in_the_status_and_on_the_command_line()
             ],
         });
         pool_policy(namespace, "chat", spec).await?;
-        chat.emulator.set_rate(HEAVY);
+        chat.emulator.set_rate(0, HEAVY);
         wait_for(namespace, "growth", |of| desired(of) > Some(1)).await?;
         let of = |candidate: &str| format!("candidate=\"{candidate}\"");
         wait_until("the metrics show both", DEADLINE, async || {

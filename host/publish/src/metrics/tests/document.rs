@@ -5,6 +5,7 @@ use trimtab_core::decision::{Analyzed, Answerer, Condition, RungFault};
 use trimtab_core::fleet::MetricsState;
 use trimtab_core::policies::{Fault, FaultKind};
 
+use super::trials::{report, shadowed};
 use super::*;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -93,6 +94,8 @@ fn everything() -> Registry {
     };
     registry.update(&told);
     registry.conditions(&told.decisions);
+    registry.shadows(&[shadowed("mine", Some(3))], &told.decisions, 0.1);
+    registry.trials(&told.decisions, |_| Some(report()));
     registry.external_metrics(Some("prod/trimtab-external-metrics"), true);
     registry.error("status", "write");
     let decide = StageSeconds {

@@ -13,7 +13,7 @@ use trimtab_cluster::policies::PolicyView;
 use trimtab_cluster::policy_status::Writer;
 use trimtab_cluster::view::View;
 use trimtab_cluster::{Cluster, pull_secrets};
-use trimtab_sandbox::{PolicyKey, Registry, Wanted};
+use trimtab_sandbox::{Entry, PolicyKey, Registry, State, Table, Wanted};
 
 use super::catalogue::Catalogue;
 use super::resolve::Resolver;
@@ -64,7 +64,36 @@ struct Known {
     wanted: BTreeMap<PolicyKey, Wanted>,
     /// Revision and table that the catalogue is of.
     catalogued: Option<(Option<u64>, u64)>,
+    table: Arc<Table>,
     told: Option<Stopwatch>,
+}
+
+/// A line for each policy of which another version decides, or that is not as it is wanted.
+fn log(before: &Table, now: &Table) {
+    for ((namespace, name), entry) in &now.entries {
+        let known = before.entries.get(&(namespace.clone(), name.clone()));
+        let version = |entry: &Entry| {
+            let current = entry.current.as_ref();
+            current.map(|policy| policy.digest().clone())
+        };
+        let current = version(entry);
+        let before = known.and_then(|known| version(known));
+        if let Some(digest) = current.as_ref().filter(|_| current != before) {
+            tracing::info!(namespace, name, %digest, "another version of a policy is in use");
+        }
+        if known.is_some_and(|known| known.state == entry.state) {
+            continue;
+        }
+        match &entry.state {
+            State::Failed { reason, message } => {
+                tracing::warn!(namespace, name, %reason, message, "a policy cannot be had");
+            }
+            State::Quarantined { message, .. } => {
+                tracing::warn!(namespace, name, message, "a policy is rolled back");
+            }
+            State::Fetching | State::Ready => {}
+        }
+    }
 }
 
 impl Shelf {
@@ -115,6 +144,8 @@ impl Keeper {
             self.shelf.catalogue.store(Arc::new(catalogue));
             known.catalogued = Some(of);
             known.told = None;
+            log(&known.table, &table);
+            known.table = table;
         }
         if known
             .told
