@@ -84,6 +84,25 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- fail (printf "config.%s: the chart sets it itself; see watchNamespaces, externalMetrics and externalScaler" $key) }}
 {{- end }}
 {{- end }}
+{{- with .Values.config.policies }}
+{{- if hasKey . "directory" }}
+{{- fail "config.policies.directory: the chart sets it itself; see policies.directory.volume" }}
+{{- end }}
+{{- if hasKey (.oci | default dict) "publicKeyFile" }}
+{{- fail "config.policies.oci.publicKeyFile: the chart sets it itself; see policies.publicKey" }}
+{{- end }}
+{{- if hasKey (.oci | default dict) "caFile" }}
+{{- fail "config.policies.oci.caFile: the chart sets it itself; see policies.tls.secretName" }}
+{{- end }}
+{{- end }}
+{{- if gt (len .Values.policies.directory.volume) 1 }}
+{{- fail (printf "policies.directory.volume: a volume has one source, not %s" (keys .Values.policies.directory.volume | sortAlpha | join " and ")) }}
+{{- end }}
+{{- with .Values.policies.publicKey }}
+{{- if not (hasPrefix "-----BEGIN PUBLIC KEY-----" (trim .)) }}
+{{- fail "policies.publicKey: it is no PEM that begins with -----BEGIN PUBLIC KEY-----; give what is in cosign.pub, e.g. --set-file policies.publicKey=cosign.pub" }}
+{{- end }}
+{{- end }}
 {{- if not (or (dig "prometheus" "url" "" .Values.config) .Values.extraEnv) }}
 {{- fail "config.prometheus.url: nothing is given; expected the address of Prometheus, e.g. --set config.prometheus.url=http://prometheus-operated.monitoring.svc:9090" }}
 {{- end }}
@@ -120,6 +139,26 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
 {{- fail "serviceMonitor, podMonitor: one of the two, or everything is scraped twice" }}
+{{- end }}
+{{- end }}
+
+{{/* What the values say of policies, as the configuration file has it. */}}
+{{- define "trimtab.policies" -}}
+{{- $oci := dict }}
+{{- with .Values.policies }}
+{{- if .directory.volume }}
+directory: /etc/trimtab-policies
+{{- end }}
+{{- if .publicKey }}
+{{- $_ := set $oci "publicKeyFile" "/etc/trimtab/cosign.pub" }}
+{{- end }}
+{{- if .tls.secretName }}
+{{- $_ := set $oci "caFile" "/etc/trimtab-registries/ca.crt" }}
+{{- end }}
+{{- end }}
+{{- with $oci }}
+oci:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -163,13 +202,16 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- if not .Values.rbac.directScaling }}
 {{- $_ := set $config "scaleFromZero" (merge (dict "enabled" false) ($config.scaleFromZero | default dict)) }}
 {{- end }}
+{{- with include "trimtab.policies" . | fromYaml }}
+{{- $_ := set $config "policies" (merge . ($config.policies | default dict)) }}
+{{- end }}
 {{- $_ := set $config "listen" $listen }}
 {{- /* Services choose by it, so nothing weaker than this file may name another. */}}
 {{- $_ := set $config "leaderElection" (merge (dict "leaseName" (include "trimtab.lease" .)) ($config.leaderElection | default dict)) }}
 {{- toYaml $config }}
 {{- end }}
 
-{{/* What of it needs a restart: the program reads the rest again while it runs. */}}
+{{/* What of it needs a restart, and the key beside it: the program reads the rest again while it runs. */}}
 {{- define "trimtab.restartingConfig" -}}
 {{- $config := include "trimtab.config" . | fromYaml }}
 {{- $config = omit $config "objective" "pools" "scaleToZero" "budgetPerHour" "mode" "actuation" }}
@@ -182,4 +224,7 @@ trimtab.dev/leader: {{ include "trimtab.lease" . | quote }}
 {{- $_ := unset . "level" }}
 {{- end }}
 {{- toYaml $config }}
+{{- with .Values.policies.publicKey }}
+{{ . }}
+{{- end }}
 {{- end }}

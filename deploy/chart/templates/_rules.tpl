@@ -28,14 +28,22 @@
 - apiGroups: [""]
   resources: [services, pods]
   verbs: [list, watch]
+# What pools are decided with, and what is told of it.
+- apiGroups: [trimtab.dev]
+  resources: [scalingpolicies, poolpolicies]
+  verbs: [list, watch]
+- apiGroups: [trimtab.dev]
+  resources: [scalingpolicies/status, poolpolicies/status]
+  verbs: [patch]
 # Which GPUs pods hold, where they ask for them as devices.
 - apiGroups: [resource.k8s.io]
   resources: [resourceclaims, resourceclaimtemplates]
   verbs: [list, watch]
-# Settings that users of WVA have.
+# Settings that users of WVA have, and policies: those that ScalingPolicies name are watched one by one,
+# which takes `list` and `watch` in single namespaces, too.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get{{ if .Values.rbac.clusterWide }}, list{{ end }}]
+  verbs: [get, list, watch]
 # What happened, told of the objects that it happened to.
 - apiGroups: [events.k8s.io]
   resources: [events]
@@ -137,6 +145,15 @@
   resources: [secrets]
   verbs: [create]
 {{- end }}
+{{- end }}
+
+{{/* Where registries' credentials are: a list of names. */}}
+{{- define "trimtab.rulesOfPullSecrets" -}}
+# By which policies are pulled.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ uniq . | toJson }}
+  verbs: [get]
 {{- end }}
 
 {{/* The subject of every binding. */}}
