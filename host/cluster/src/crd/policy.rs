@@ -3,9 +3,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use kube_quantity::ParsedQuantity;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// Name of an object.
+const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A quantity of bytes that is not zero.
+const BYTES: &str = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0*\.0*[1-9][0-9]*)(k|M|G|Ki|Mi|Gi)?$";
 
 /// A policy: an analyzer, an optimizer, or both in one component.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -54,12 +59,17 @@ pub struct ScalingPolicySpec {
     /// As the policy's own JSON Schema says (`trimtab policy inspect` prints it). A PoolPolicy's
     /// settings replace those of the same name.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    #[schemars(schema_with = "free")]
     pub settings: Map<String, Value>,
     /// What a call may use; Trimtab's own defaults where nothing is said, and never more than its
     /// configuration allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<PolicyLimits>,
+}
+
+/// An object of any content.
+pub(super) fn free(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// Where a component is.
@@ -88,8 +98,8 @@ pub struct PolicySource {
 /// A file in the policy directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "!self.file.startsWith('/') && !self.file.split('/').exists(part, part == '..')",
-    "message": "file is a path within the policy directory"
+    "rule": "self.file.split('/').all(part, !(part in ['', '.', '..']))",
+    "message": "file must be the path of a file within the policy directory: relative, without `.` and `..`"
 }]))]
 pub struct DirectorySource {
     /// Its path, from the directory on, e.g. `chat/analyzer.wasm`.
@@ -100,11 +110,11 @@ pub struct DirectorySource {
 /// A key of a ConfigMap's `binaryData`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigMapSource {
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// Without it, the ConfigMap must have exactly one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: Option<String>,
 }
 
@@ -114,7 +124,10 @@ pub struct ConfigMapSource {
 pub struct OciSource {
     /// e.g. `ghcr.io/acme/chat-analyzer@sha256:…`. A tag is asked for again every minute, and the
     /// status shows what it was resolved to; a digest never changes.
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(
+        length(min = 1, max = 1024),
+        regex(pattern = r"^[^\s/:]+(:[0-9]+)?(/[^\s/:@]+)+(:[^\s/:@]+)?(@[^\s/@]+)?$")
+    )]
     pub reference: String,
     /// Secrets of this namespace, of the type `kubernetes.io/dockerconfigjson`, that hold the
     /// registry's credentials. Trimtab must be granted `get` of each.
@@ -126,7 +139,7 @@ pub struct OciSource {
 /// An object of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LocalReference {
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
 }
 
@@ -144,11 +157,11 @@ pub struct PolicyLimits {
     pub fuel_factor: Option<f64>,
     /// Memory of a call, as a quantity, e.g. `128Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|M|G|Ki|Mi|Gi)?$"))]
+    #[schemars(regex(pattern = BYTES))]
     pub memory: Option<String>,
     /// What it may keep for its next call, as a quantity, e.g. `256Ki`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|M|G|Ki|Mi|Gi)?$"))]
+    #[schemars(regex(pattern = BYTES))]
     pub state: Option<String>,
 }
 
@@ -184,9 +197,9 @@ pub struct ScalingPolicyStatus {
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `analyzer`, `optimizer`, or both.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<String>,
+    /// `analyzer`, `optimizer`, or `analyzer,optimizer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
     /// Pools that are bound to it, and how: `namespace/pool (analyzer)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used_by: Vec<String>,

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::policy::LocalReference;
+use super::policy::{LocalReference, free};
+
+/// A length of time as Go writes it.
+const LENGTH: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 
 /// How one pool is scaled.
 #[derive(Clone, Debug, Default, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +71,7 @@ pub struct PoolPolicySpec {
     /// What becomes of decisions. `Enforce`: they are published. `Observe`: they are computed and
     /// shown, and never published. `Paused`: what is desired now is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ModeSpec")]
     pub mode: Option<ModeSpec>,
     /// Whether the pool may go to zero when it is idle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +85,7 @@ pub struct PoolPolicySpec {
     /// Who sets the count of workloads. `Metrics`: HPA or KEDA, which read what it should be.
     /// `Direct`: Trimtab itself, by the `scale` subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ActuationSpec")]
     pub actuation: Option<ActuationSpec>,
     /// Policies that are asked too, with the same measurements, and given to nobody: what they would
     /// ask for stands in the status and in metrics.
@@ -102,7 +107,7 @@ pub struct PolicyUse {
     pub policy_ref: Option<LocalReference>,
     /// Each replaces the policy's own setting of the same name.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    #[schemars(schema_with = "free")]
     pub settings: Map<String, Value>,
 }
 
@@ -155,6 +160,7 @@ pub struct ScaleToZeroSpec {
     pub enabled: Option<bool>,
     /// How long nothing must have been served, e.g. `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = LENGTH))]
     pub retention: Option<Duration>,
 }
 
@@ -188,6 +194,7 @@ pub struct ScalingRulesSpec {
     pub stabilization_window_seconds: Option<u32>,
     /// Which of several policies counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SelectPolicySpec")]
     pub select_policy: Option<SelectPolicySpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -273,20 +280,18 @@ pub struct ShadowSpec {
     {
         "rule": "!has(self.slot) || duration(self.slot) >= duration('1m')",
         "message": "a slot lasts at least a minute"
-    },
-    {
-        "rule": "!has(self.washout) || duration(self.washout) >= duration('0s')",
-        "message": "washout must not be negative"
     }
 ]))]
 pub struct ExperimentSpec {
     pub candidate: CandidateSpec,
     /// How long an arm decides before the turn is drawn again. 30 minutes where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = LENGTH))]
     pub slot: Option<Duration>,
     /// How long nothing is counted at the beginning of a slot: replicas of the other arm are still
     /// there. 10 minutes where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = LENGTH))]
     pub washout: Option<Duration>,
     /// Draws the order of the arms. The same seed gives the same order, of each pool its own.
     #[serde(default)]
@@ -304,7 +309,8 @@ pub struct ExperimentSpec {
     pub stop_if: Option<StopIfSpec>,
 }
 
-/// Guard rails. An experiment that is stopped stays so until its candidate or rules change.
+/// Guard rails. An experiment that is stopped stays so until its candidate, the pool's own policies,
+/// seed, slot or washout change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StopIfSpec {
@@ -399,7 +405,7 @@ pub struct ComparedStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentStatus {
-    /// `Running`, `Done` or `Stopped`.
+    /// `Waiting` (for its candidate), `Running`, `Done` or `Stopped`.
     pub phase: String,
     /// What goes on, or why it was stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]

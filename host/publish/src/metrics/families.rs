@@ -38,6 +38,14 @@ impl Families<'_> {
         }
     }
 
+    /// A counter of seconds without labels. The name is without its `_total`.
+    pub(super) fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let family = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(family)
+    }
+
     /// The name is without its `_total`.
     pub(super) fn counter<'s, L: EncodeLabelSet + 's>(
         &mut self,

@@ -278,10 +278,10 @@ impl Collector for Shown {
              skipped for want of time",
             trials.ticks.iter().map(|(of, ticks)| (of, *ticks)),
         )?;
-        families.single(
+        families.seconds(
             "trimtab_shadow_seconds",
-            "Processor time that candidates in shadow took, since the start, in seconds",
-            Some(trials.seconds),
+            "Processor time that candidates in shadow took, in seconds",
+            trials.seconds,
         )?;
         families.gauge(
             "trimtab_experiment_arm",

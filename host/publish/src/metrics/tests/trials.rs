@@ -77,9 +77,9 @@ fn a_candidate_is_shown_beside_what_is_asked_for() {
         read("trimtab_shadow_ticks_total", "late", r#",result="skipped""#),
         Some(1.0)
     );
-    assert_eq!(value(&registry, "trimtab_shadow_seconds"), Some(0.25));
+    assert_eq!(value(&registry, "trimtab_shadow_seconds_total"), Some(0.25));
     registry.shadows(&[shadowed("more", Some(4))], &decisions, 0.25);
-    assert_eq!(value(&registry, "trimtab_shadow_seconds"), Some(0.5));
+    assert_eq!(value(&registry, "trimtab_shadow_seconds_total"), Some(0.5));
     let rate = format!("trimtab_shadow_disagreement_ratio{}}}", of("more"));
     assert_eq!(value(&registry, &rate), Some(0.5));
     assert_eq!(

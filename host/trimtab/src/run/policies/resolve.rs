@@ -141,11 +141,16 @@ impl Resolver {
                 analyzers: shadow.analyzers.clone(),
                 optimizer: shadow.optimizer.clone(),
             };
-            self.candidate(&shadow.name, &of, seen, key)
+            self.candidate(("shadow", &shadow.name), &of, seen, key)
         });
         let shadows = shadows.collect();
         let experiment = spec.experiment.as_ref().map(|experiment| {
-            let candidate = self.candidate("experiment", &experiment.candidate, seen, key);
+            let candidate = self.candidate(
+                ("experiment", "candidate"),
+                &experiment.candidate,
+                seen,
+                key,
+            );
             (rules(experiment), candidate)
         });
         Resolved {
@@ -160,7 +165,7 @@ impl Resolver {
 
     fn candidate(
         &mut self,
-        name: &str,
+        (kind, name): (&str, &str),
         of: &CandidateSpec,
         seen: &Seen<'_>,
         key: &Key,
@@ -170,7 +175,7 @@ impl Resolver {
             problems: Vec::new(),
             rolled_back: Vec::new(),
         };
-        let place = format!("{name} ");
+        let place = format!("{kind} {name} ");
         let analyzers = self.analyzers(&place, &of.analyzers, seen, &mut told);
         let optimizer = of.optimizer.as_ref();
         let optimizer = optimizer.map(|of| self.optimizer(&place, of, seen, &mut told));

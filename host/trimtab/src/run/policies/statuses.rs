@@ -95,7 +95,7 @@ pub(super) fn of_policy(
         last_good_digest: last_good.map(|policy| policy.digest().to_string()),
         name: descriptor.map(|of| of.name.clone()),
         version: descriptor.map(|of| of.version.clone()),
-        roles: current.map(roles).unwrap_or_default(),
+        roles: current.map(roles),
         used_by: used_by.unwrap_or_else(|| stored.recorded.used_by.clone()),
         conditions: Vec::new(),
     };
@@ -109,11 +109,12 @@ pub(super) fn of_policy(
     )
 }
 
-fn roles(policy: &Policy) -> Vec<String> {
+fn roles(policy: &Policy) -> String {
     let roles = policy.roles();
     let of = [(roles.analyzer, "analyzer"), (roles.optimizer, "optimizer")];
     let has = of.into_iter().filter(|(has, _)| *has);
-    has.map(|(_, role)| role.to_owned()).collect()
+    let names: Vec<&str> = has.map(|(_, role)| role).collect();
+    names.join(",")
 }
 
 fn ready(stored: &StoredPolicy, loaded: Option<&Loaded>, maxima: &Maxima) -> Said {
@@ -155,6 +156,8 @@ fn ready(stored: &StoredPolicy, loaded: Option<&Loaded>, maxima: &Maxima) -> Sai
 
 /// What is wrong with the new version, and which one decides meanwhile.
 fn goes_on(message: &str, entry: &Entry) -> String {
+    // A guest's backtrace is for the log.
+    let message = message.lines().next().unwrap_or_default();
     match &entry.current {
         Some(current) => {
             let (version, digest) = (&current.descriptor().version, current.digest());
@@ -230,6 +233,9 @@ fn bound(of: &Binding<'_>) -> Said {
         reason: reason.to_owned(),
         message,
     };
+    if let Some(Verdict::Invalid(why)) = of.verdict {
+        return said(false, "Invalid", why.clone());
+    }
     let Some(resolved) = of.resolved else {
         return said(
             false,
@@ -237,20 +243,20 @@ fn bound(of: &Binding<'_>) -> Said {
             "its policies are being looked at".to_owned(),
         );
     };
-    let candidates = resolved.shadows.iter();
-    let experiment = resolved.experiment.iter().map(|(_, candidate)| candidate);
-    let candidates = candidates.chain(experiment);
-    let of_candidates = candidates.filter_map(|of| Some((of.name.as_str(), of.lacks.as_ref()?)));
-    let own = resolved.problems.iter().map(|problem| ("", problem));
-    if let Some((name, problem)) = own.chain(of_candidates).next() {
-        let message = match name {
-            "" => problem.message.clone(),
-            name => format!("{name}: {}", problem.message),
-        };
-        return said(false, problem.reason, message);
+    if let Some(problem) = resolved.problems.first() {
+        return said(false, problem.reason, problem.message.clone());
     }
     if let Some(message) = resolved.rolled_back.first() {
         return said(false, "RolledBack", message.clone());
+    }
+    let shadows = resolved.shadows.iter();
+    let experiment = resolved.experiment.iter().map(|(_, candidate)| candidate);
+    let lacking = shadows.chain(experiment).find_map(|of| {
+        let lacks = of.lacks.as_ref()?;
+        Some(format!("{}: {}", of.name, lacks.message))
+    });
+    if let Some(message) = lacking {
+        return said(true, "CandidateMissing", message);
     }
     said(
         true,
