@@ -22,6 +22,7 @@ use trimtab_cluster_tests::{ControlPlane, Namespace, Options, in_namespace};
 
 use crate::decisions::{DEADLINE, claim, grown, install_own, operate_everywhere};
 use crate::doctor::Diagnosis;
+use crate::policies::{bind, in_map, version};
 use crate::scenario::Chat;
 
 const EXTERNAL_METRICS: &str = "v1beta1.external.metrics.k8s.io";
@@ -183,6 +184,8 @@ async fn the_charts_rights_are_enough_and_none_of_them_is_idle() -> anyhow::Resu
     in_namespace(&plane, async |namespace| {
         let chat = Chat::start(&plane, namespace, 1, 10.0).await?;
         claim(namespace).await?;
+        in_map(namespace, "analyzer", &version(1)).await?;
+        bind(namespace, "chat", "analyzer").await?;
         let _controller = others(&plane, namespace).await?;
         let fleets =
             r#"rbac.extraScaleTargets=[{"apiGroups":["example.com"],"resources":["fleets"]}]"#;

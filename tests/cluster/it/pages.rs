@@ -6,13 +6,14 @@ use std::process::Output;
 use anyhow::{Context as _, ensure};
 use trimtab_cluster_tests::control_plane::Options;
 use trimtab_cluster_tests::operator::binary;
+use trimtab_cluster_tests::scratch::Scratch;
 use trimtab_cluster_tests::wait::wait_until;
 use trimtab_cluster_tests::{ControlPlane, Prometheus, PrometheusOptions};
 
 use crate::decisions::DEADLINE;
 
 /// Commands that are not run here, by how they begin, and why.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     (
         "trimtab doctor",
         "it fails where no operator runs: see `doctor`",
@@ -25,6 +26,15 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("tests/run", "it runs this"),
     ("cargo bench", "figures are none of a test"),
     ("docker build", "there is no container engine"),
+    (
+        "oras ",
+        "a registry is filled without it: see `policies::swaps`",
+    ),
+    (
+        "wkg ",
+        "a registry is filled without it: see `policies::swaps`",
+    ),
+    ("cosign ", "signatures are made without it: see `oci`"),
     (
         "kubectl get --raw",
         "it asks a running operator: see `scaling`",
@@ -75,9 +85,28 @@ fn commands_are_found_in_blocks_and_in_sentences() {
     );
 }
 
-/// Runs a command in the repository, with the control plane's tools and the binary on the path. One
+/// The repository, and beside it what the pages say that a user has: a component, and a key.
+fn place() -> anyhow::Result<Scratch> {
+    let place = Scratch::new("pages")?;
+    for entry in std::fs::read_dir(root())? {
+        let entry = entry?;
+        std::os::unix::fs::symlink(entry.path(), place.path().join(entry.file_name()))?;
+    }
+    let component = trimtab_sandbox::builtin("queueing-analyzer").unwrap_or_default();
+    fs_err::write(place.path().join("chat-analyzer.wasm"), component)?;
+    let key = rcgen::KeyPair::generate()?.public_key_pem();
+    fs_err::write(place.path().join("cosign.pub"), key)?;
+    Ok(place)
+}
+
+/// Runs a command in this place, with the control plane's tools and the binary on the path. One
 /// that goes on is told to stop.
-async fn run(plane: &ControlPlane, prometheus: &Prometheus, line: &str) -> anyhow::Result<Output> {
+async fn run(
+    plane: &ControlPlane,
+    prometheus: &Prometheus,
+    place: &Path,
+    line: &str,
+) -> anyhow::Result<Output> {
     let trimtab = tokio::task::spawn_blocking(binary).await??;
     let directory = trimtab.parent().context("a binary without a directory")?;
     let tools = plane.built("");
@@ -96,7 +125,7 @@ async fn run(plane: &ControlPlane, prometheus: &Prometheus, line: &str) -> anyho
             "-c",
         ])
         .arg(line)
-        .current_dir(root())
+        .current_dir(place)
         .env("PATH", path)
         .env("KUBECONFIG", plane.kubeconfig())
         .env("TRIMTAB_PROMETHEUS_CA_FILE", plane.authority())
@@ -110,6 +139,7 @@ async fn run(plane: &ControlPlane, prometheus: &Prometheus, line: &str) -> anyho
 async fn the_commands_of_the_pages_do_what_they_say() -> anyhow::Result<()> {
     let plane = ControlPlane::start(Options::default()).await?;
     let prometheus = Prometheus::start(&plane, PrometheusOptions::default()).await?;
+    let place = place()?;
     let mut ran = 0;
     for page in ["deploy/README.md", "README.md"] {
         let text = std::fs::read_to_string(root().join(page))?;
@@ -120,7 +150,7 @@ async fn the_commands_of_the_pages_do_what_they_say() -> anyhow::Result<()> {
             let what = format!("{page}: {line}");
             // What one command makes may take a while to be there for the next.
             wait_until(&what, DEADLINE, async || {
-                let output = run(&plane, &prometheus, &line).await?;
+                let output = run(&plane, &prometheus, place.path(), &line).await?;
                 let said = String::from_utf8_lossy(&output.stderr);
                 ensure!(output.status.success(), "{}: {said}", output.status);
                 Ok(())

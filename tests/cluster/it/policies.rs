@@ -8,6 +8,9 @@ mod trials;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 use trimtab_cluster_tests::Namespace;
@@ -19,7 +22,7 @@ const SCALING_POLICY: (&str, &str, &str) = ("trimtab.dev", "v1alpha1", "ScalingP
 const POOL_POLICY: (&str, &str, &str) = ("trimtab.dev", "v1alpha1", "PoolPolicy");
 
 /// The shipped analyzer in another version: the same but for a section that nobody reads.
-fn version(number: u8) -> Vec<u8> {
+pub(crate) fn version(number: u8) -> Vec<u8> {
     let shipped = trimtab_sandbox::builtin("queueing-analyzer").unwrap_or_default();
     [shipped, &[0, 2, 1, b'0' + number]].concat()
 }
@@ -66,8 +69,27 @@ async fn pool_policy(
         .await
 }
 
+/// A policy, and the ConfigMap of its name that it is in.
+pub(crate) async fn in_map(
+    namespace: &Namespace,
+    name: &str,
+    component: &[u8],
+) -> anyhow::Result<()> {
+    let map = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        binary_data: Some([("p".to_owned(), ByteString(component.to_vec()))].into()),
+        ..ConfigMap::default()
+    };
+    namespace.apply(&map).await?;
+    let spec = json!({"source": {"configMap": {"name": name, "key": "p"}}});
+    scaling_policy(namespace, name, spec).await.map(drop)
+}
+
 /// Binds the pool of the same name to this analyzer.
-async fn bind(namespace: &Namespace, pool: &str, policy: &str) -> anyhow::Result<()> {
+pub(crate) async fn bind(namespace: &Namespace, pool: &str, policy: &str) -> anyhow::Result<()> {
     let spec = json!({
         "poolRef": {"name": pool},
         "analyzers": [{"policyRef": {"name": policy}}],

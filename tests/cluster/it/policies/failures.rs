@@ -1,8 +1,5 @@
 //! Objects that cannot be, and policies that cannot be had: each is said, and no pool is stranded.
 
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use trimtab_cluster_tests::ControlPlane;
 use trimtab_cluster_tests::in_namespace;
 use trimtab_cluster_tests::ports::free_port;
@@ -105,23 +102,9 @@ async fn what_cannot_be_is_refused_by_the_api_server() -> anyhow::Result<()> {
         }
         let twice =
             json!({"shadows": [{"name": "s", "optimizer": {}}, {"name": "s", "optimizer": {}}]});
-        refused(namespace, "PoolPolicy", twice, "Duplicate").await
+        refused(namespace, "PoolPolicy", twice, "duplicate entries for key").await
     })
     .await
-}
-
-async fn in_map(namespace: &Namespace, name: &str, component: &[u8]) -> anyhow::Result<()> {
-    let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        binary_data: Some([("p".to_owned(), ByteString(component.to_vec()))].into()),
-        ..ConfigMap::default()
-    };
-    namespace.apply(&map).await?;
-    let spec = json!({"source": {"configMap": {"name": name, "key": "p"}}});
-    scaling_policy(namespace, name, spec).await.map(drop)
 }
 
 #[tokio::test]
@@ -140,7 +123,7 @@ async fn each_way_to_fail_has_its_reason_and_the_pool_goes_down_the_ladder() -> 
         let before = wait_for(namespace, "growth", |of| desired(of) > Some(1)).await?;
 
         in_map(namespace, "text", b"#!/bin/sh").await?;
-        in_map(namespace, "imports", IMPORTS.as_bytes()).await?;
+        in_map(namespace, "imports", &wat::parse_str(IMPORTS)?).await?;
         in_map(namespace, "good", &version(1)).await?;
         let source = json!({"configMap": {"name": "good"}});
         let other = digest(b"another");

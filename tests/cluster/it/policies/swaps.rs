@@ -1,9 +1,6 @@
 //! A pool's analyzer is swapped by every way there is, and what decides says which it is.
 
 use anyhow::ensure;
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use oci_client::client::ImageLayer;
 use serde_json::json;
 use trimtab_cluster_tests::fixtures::pools::{PoolVersion, create_pool};
@@ -30,18 +27,6 @@ async fn code(namespace: &Namespace) -> anyhow::Result<()> {
     .await?;
     let variant = variant_autoscaling("code-h100", "Qwen2.5-Coder-7B", 4);
     namespace.apply_json(variant).await.map(drop)
-}
-
-async fn config_map(namespace: &Namespace, name: &str, component: Vec<u8>) -> anyhow::Result<()> {
-    let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        binary_data: Some([("policy.wasm".to_owned(), ByteString(component))].into()),
-        ..ConfigMap::default()
-    };
-    namespace.apply(&map).await.map(drop)
 }
 
 async fn push(registry: &Registry, name: &str, component: Vec<u8>) -> anyhow::Result<String> {
@@ -80,9 +65,7 @@ async fn a_pool_is_swapped_by_file_by_object_and_by_tag_and_the_other_pool_stays
         put(&directory, "chat.wasm", &version(2))?;
         wait_for_analyzer(namespace, "chat", &digest(&version(2))).await?;
 
-        config_map(namespace, "analyzer", version(3)).await?;
-        let map = json!({"source": {"configMap": {"name": "analyzer"}}});
-        scaling_policy(namespace, "by-map", map).await?;
+        in_map(namespace, "by-map", &version(3)).await?;
         bind(namespace, "chat", "by-map").await?;
         wait_for_analyzer(namespace, "chat", &digest(&version(3))).await?;
 
