@@ -233,14 +233,8 @@ fn policies(utilization: f64) -> PoolPolicies {
     let analyzer: Arc<dyn Analyzer> = Arc::new(Native::new("aims", utilization));
     let optimizer: Arc<dyn Optimizer> = Arc::new(Native::new("gives", 0.0));
     PoolPolicies {
-        analyzers: vec![Bound {
-            rungs: vec![analyzer],
-            settings: "{}".into(),
-        }],
-        optimizer: Bound {
-            rungs: vec![optimizer],
-            settings: "{}".into(),
-        },
+        analyzers: vec![Bound::new(vec![analyzer], "{}")],
+        optimizer: Bound::new(vec![optimizer], "{}"),
     }
 }
 

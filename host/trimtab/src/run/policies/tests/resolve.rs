@@ -217,7 +217,8 @@ fn a_policys_own_settings_are_checked_too() {
     let catalogue = resolver().resolve(&world.view, &world.table);
     let unfit = catalogue.policies[&key("mine")].unfit.clone().unwrap();
     assert!(
-        unfit.starts_with("ScalingPolicy a/mine: spec.settings.headroom: "),
+        unfit.starts_with("ScalingPolicy a/mine: spec.settings: ")
+            && unfit.contains("headroom: -1 is not between"),
         "{unfit}"
     );
 }
