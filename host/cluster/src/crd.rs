@@ -175,6 +175,34 @@ impl Installed {
 mod tests {
     use super::*;
 
+    /// Every field that users write says what it is.
+    #[test]
+    fn every_field_of_the_spec_of_a_policy_has_a_description() {
+        fn undescribed(path: &str, schema: &serde_json::Value, found: &mut Vec<String>) {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            for (name, field) in fields {
+                let path = format!("{path}.{name}");
+                if field["description"].as_str().is_none_or(str::is_empty) {
+                    found.push(path.clone());
+                }
+                undescribed(&path, field, found);
+                undescribed(&format!("{path}[]"), &field["items"], found);
+            }
+        }
+        let mut found = Vec::new();
+        for definition in [ScalingPolicy::crd(), PoolPolicy::crd()] {
+            let written = serde_json::to_value(&definition).unwrap();
+            let schema = &written["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            undescribed(
+                &definition.spec.names.kind,
+                &schema["properties"]["spec"],
+                &mut found,
+            );
+            undescribed("status", &schema["properties"]["status"], &mut found);
+        }
+        assert_eq!(found, Vec::<String>::new());
+    }
+
     #[test]
     fn our_own_definition_is_told_from_others() {
         let ours = VariantAutoscaling::crd();

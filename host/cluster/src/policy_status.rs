@@ -229,32 +229,34 @@ impl Queue {
 
 /// A status without its figures.
 fn news(status: &Value) -> Value {
-    let within = |part: &Value| {
-        let fields = part.as_object().into_iter().flatten();
-        let kept = fields.filter(|(name, _)| NEWS.contains(&name.as_str()));
-        Value::Object(
-            kept.map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
-    };
-    match status {
-        Value::Object(fields) => {
-            let fields = fields.iter().filter(|(name, _)| *name != SINCE);
-            let fields = fields.map(|(name, value)| {
-                let value = match value {
-                    Value::Array(parts) if FIGURES.contains(&name.as_str()) => {
-                        parts.iter().map(within).collect()
-                    }
-                    part if FIGURES.contains(&name.as_str()) => within(part),
-                    other => news(other),
-                };
-                (name.clone(), value)
-            });
-            Value::Object(fields.collect())
-        }
-        Value::Array(parts) => parts.iter().map(news).collect(),
-        other => other.clone(),
+    if let Some(fields) = status.as_object() {
+        let fields = fields.iter().filter(|(name, _)| *name != SINCE);
+        let fields = fields.map(|(name, value)| {
+            let is_figures = FIGURES.contains(&name.as_str());
+            let value = if is_figures {
+                lasting(value)
+            } else {
+                news(value)
+            };
+            (name.clone(), value)
+        });
+        return Value::Object(fields.collect());
     }
+    match status.as_array() {
+        Some(parts) => parts.iter().map(news).collect(),
+        None => status.clone(),
+    }
+}
+
+/// What of a part with figures is news.
+fn lasting(part: &Value) -> Value {
+    if let Some(parts) = part.as_array() {
+        return parts.iter().map(lasting).collect();
+    }
+    let fields = part.as_object().into_iter().flatten();
+    let kept = fields.filter(|(name, _)| NEWS.contains(&name.as_str()));
+    let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+    Value::Object(kept.collect())
 }
 
 #[cfg(test)]

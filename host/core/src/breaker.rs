@@ -88,40 +88,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Answerer, RungFault};
-    use crate::policies::{Fault, FaultKind};
-
-    fn digest() -> Digest {
-        Digest("sha256:a".into())
-    }
-
-    fn faulted() -> Call {
-        let fault = Fault {
-            kind: FaultKind::Trap,
-            message: "unreachable".into(),
-        };
-        let rung = RungFault {
-            digest: digest(),
-            fault: Some(fault),
-        };
-        Call {
-            faults: vec![rung],
-            ..Call::default()
-        }
-    }
-
-    fn answered() -> Call {
-        let answerer = Answerer {
-            name: "a".into(),
-            version: "1".into(),
-            digest: digest(),
-            rung: 0,
-        };
-        Call {
-            answered_by: Some(answerer),
-            ..Call::default()
-        }
-    }
+    use crate::decision::testing::{answered, digest, faulted};
 
     /// Seconds that the breaker stays open after a fault at `now_ms`.
     fn open_for(breakers: &Breakers, now_ms: u64) -> u64 {

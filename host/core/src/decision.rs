@@ -220,3 +220,42 @@ pub mod condition {
     /// Somebody else changed a desired count.
     pub const DRIFT: &str = "Drift";
 }
+
+/// Calls for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::policies::FaultKind;
+
+    pub(crate) fn digest() -> Digest {
+        Digest("sha256:a".into())
+    }
+
+    pub(crate) fn faulted() -> Call {
+        let fault = Fault {
+            kind: FaultKind::Trap,
+            message: "unreachable".into(),
+        };
+        let rung = RungFault {
+            digest: digest(),
+            fault: Some(fault),
+        };
+        Call {
+            faults: vec![rung],
+            ..Call::default()
+        }
+    }
+
+    pub(crate) fn answered() -> Call {
+        let answerer = Answerer {
+            name: "a".into(),
+            version: "1".into(),
+            digest: digest(),
+            rung: 0,
+        };
+        Call {
+            answered_by: Some(answerer),
+            ..Call::default()
+        }
+    }
+}

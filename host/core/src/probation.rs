@@ -84,40 +84,7 @@ impl Probations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Answerer, RungFault};
-    use crate::policies::{Fault, FaultKind};
-
-    fn digest() -> Digest {
-        Digest("sha256:a".into())
-    }
-
-    fn faulted() -> Call {
-        let fault = Fault {
-            kind: FaultKind::Trap,
-            message: "unreachable".into(),
-        };
-        let rung = RungFault {
-            digest: digest(),
-            fault: Some(fault),
-        };
-        Call {
-            faults: vec![rung],
-            ..Call::default()
-        }
-    }
-
-    fn answered() -> Call {
-        let answerer = Answerer {
-            name: "a".into(),
-            version: "1".into(),
-            digest: digest(),
-            rung: 0,
-        };
-        Call {
-            answered_by: Some(answerer),
-            ..Call::default()
-        }
-    }
+    use crate::decision::testing::{answered, digest, faulted};
 
     /// What becomes of a version whose calls go like this: whether it is good, whether it failed.
     fn after(calls: &str) -> (bool, bool) {

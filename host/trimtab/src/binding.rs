@@ -31,6 +31,9 @@ pub(crate) trait Role: Sized {
     fn of(policy: &Policy) -> Option<Arc<Self>>;
     fn digest(&self) -> &Digest;
     fn identity(&self) -> Identity;
+    /// The same, with calls that take no longer than this, in milliseconds.
+    #[must_use]
+    fn within(&self, milliseconds: u64) -> Self;
     /// # Errors
     /// The settings do not fit the policy's schema, or it refuses them itself.
     fn check(&self, settings: &Settings<'_>) -> Result<()>;
@@ -50,6 +53,10 @@ impl Role for SandboxedAnalyzer {
 
     fn identity(&self) -> Identity {
         Identity::new(self.descriptor(), Analyzer::digest(self))
+    }
+
+    fn within(&self, milliseconds: u64) -> Self {
+        Self::within(self, milliseconds)
     }
 
     fn check(&self, given: &Settings<'_>) -> Result<()> {
@@ -73,6 +80,10 @@ impl Role for SandboxedOptimizer {
 
     fn identity(&self) -> Identity {
         Identity::new(self.descriptor(), Optimizer::digest(self))
+    }
+
+    fn within(&self, milliseconds: u64) -> Self {
+        Self::within(self, milliseconds)
     }
 
     fn check(&self, given: &Settings<'_>) -> Result<()> {

@@ -39,34 +39,29 @@ fn put(directory: &Path, file: &str, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(fs_err::rename(aside, directory.join(file))?)
 }
 
-async fn scaling_policy(
+async fn apply(
     namespace: &Namespace,
+    kind: &str,
     name: &str,
     spec: Value,
 ) -> anyhow::Result<DynamicObject> {
-    namespace
-        .apply_json(json!({
-            "apiVersion": "trimtab.dev/v1alpha1",
-            "kind": "ScalingPolicy",
-            "metadata": {"name": name},
-            "spec": spec,
-        }))
-        .await
+    let object = json!({
+        "apiVersion": "trimtab.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    });
+    namespace.apply_json(object).await
 }
 
-async fn pool_policy(
-    namespace: &Namespace,
-    name: &str,
-    spec: Value,
-) -> anyhow::Result<DynamicObject> {
-    namespace
-        .apply_json(json!({
-            "apiVersion": "trimtab.dev/v1alpha1",
-            "kind": "PoolPolicy",
-            "metadata": {"name": name},
-            "spec": spec,
-        }))
+async fn scaling_policy(namespace: &Namespace, name: &str, spec: Value) -> anyhow::Result<()> {
+    apply(namespace, "ScalingPolicy", name, spec)
         .await
+        .map(drop)
+}
+
+async fn pool_policy(namespace: &Namespace, name: &str, spec: Value) -> anyhow::Result<()> {
+    apply(namespace, "PoolPolicy", name, spec).await.map(drop)
 }
 
 /// A policy, and the ConfigMap of its name that it is in.
@@ -85,7 +80,7 @@ pub(crate) async fn in_map(
     };
     namespace.apply(&map).await?;
     let spec = json!({"source": {"configMap": {"name": name, "key": "p"}}});
-    scaling_policy(namespace, name, spec).await.map(drop)
+    scaling_policy(namespace, name, spec).await
 }
 
 /// Binds the pool of the same name to this analyzer.
@@ -94,7 +89,7 @@ pub(crate) async fn bind(namespace: &Namespace, pool: &str, policy: &str) -> any
         "poolRef": {"name": pool},
         "analyzers": [{"policyRef": {"name": policy}}],
     });
-    pool_policy(namespace, pool, spec).await.map(drop)
+    pool_policy(namespace, pool, spec).await
 }
 
 async fn delete(namespace: &Namespace, kind: (&str, &str, &str), name: &str) -> anyhow::Result<()> {

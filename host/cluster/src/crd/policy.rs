@@ -1,4 +1,5 @@
 //! `ScalingPolicy`: where a policy comes from, and with what it is run.
+#![allow(clippy::duplicated_attributes, reason = "columns are of the same type")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;

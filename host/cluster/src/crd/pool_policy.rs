@@ -1,4 +1,5 @@
 //! `PoolPolicy`: what a pool is decided with, and by which rules.
+#![allow(clippy::duplicated_attributes, reason = "columns are of the same type")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;

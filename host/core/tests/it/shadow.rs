@@ -170,9 +170,15 @@ fn a_shadow_that_faults_harms_nobody() {
     ]);
     let mut memory = Memory::default();
     for _ in 0..5 {
-        let decisions = decide(&seen, &[binding.clone()], &mut memory);
+        let decisions = decide(&seen, std::slice::from_ref(&binding), &mut memory);
         assert!(!has(&decisions[0], condition::POLICY_FAULT));
-        let told = shadows(&seen, &[binding.clone()], &decisions, &mut memory, &|| true);
+        let told = shadows(
+            &seen,
+            std::slice::from_ref(&binding),
+            &decisions,
+            &mut memory,
+            &|| true,
+        );
         assert_eq!((asked(&told[0]), asked(&told[1])), (vec![2], vec![5]));
     }
     assert_eq!(

@@ -1,11 +1,13 @@
 //! The policies of each pool: the configuration's, or those that its PoolPolicy names.
 
 mod catalogue;
+mod checks;
 mod entry;
 pub(super) mod keeper;
 mod resolve;
 pub(super) mod statuses;
 mod wanted;
+mod wrap;
 
 #[cfg(test)]
 mod tests;
@@ -16,25 +18,25 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use trimtab_cluster::Key;
 use trimtab_cluster::policies::PolicyView;
-use trimtab_core::binding::{Binding, Trial};
+use trimtab_core::binding::Binding;
 use trimtab_core::decision::{Condition, condition};
 use trimtab_core::experiment::Experiment;
 use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Memory;
-use trimtab_core::policies::{Bound, Digest, PoolPolicies};
+use trimtab_core::policies::{Bound, Digest};
 use trimtab_core::shadow::Shadow;
 use trimtab_publish::metrics::{Live, PolicyName};
-use trimtab_sandbox::{Sandbox, SandboxedAnalyzer, SandboxedOptimizer, State};
+use trimtab_sandbox::{Sandbox, State};
 
-use self::catalogue::{Candidate, Catalogue, Resolved, Use};
+use self::catalogue::{Catalogue, Resolved};
 pub(crate) use self::entry::entry;
 use self::keeper::Shelf;
 pub(super) use self::resolve::{Defaults, Resolver};
+use self::wrap::{Wrap, own_seed};
 use super::config::{Config, Policies as Configured, Policy as ConfiguredPolicy};
-use super::watched::{Meter, Watched};
+use super::watched::Meter;
 use crate::binding::{self, Role, Settings};
 use crate::reference::Reference;
 use crate::summary::Identity;
@@ -193,171 +195,6 @@ impl Policies {
             registry.quarantine(&failed);
         }
     }
-}
-
-/// Makes policies into what the core calls.
-struct Wrap<'a> {
-    policies: &'a mut Policies,
-    settings: &'a Map<String, Value>,
-    /// Of candidates in shadow.
-    time: Option<&'a ShadowTime>,
-}
-
-impl Wrap<'_> {
-    /// The pool's own policies.
-    fn own(&mut self, resolved: &Resolved) -> PoolPolicies {
-        let mut analyzers: Vec<_> = resolved
-            .analyzers
-            .iter()
-            .map(|of| self.analyzer(of))
-            .collect();
-        if analyzers.is_empty() {
-            analyzers.push(self.analyzer(&Use::Default(Map::new())));
-        }
-        let default = Use::Default(Map::new());
-        let optimizer = resolved.optimizer.as_ref().unwrap_or(&default);
-        PoolPolicies {
-            analyzers,
-            optimizer: self.optimizer(optimizer),
-        }
-    }
-
-    /// The configuration's in place of what is not known yet.
-    fn standing_in(&mut self, why: &str) -> PoolPolicies {
-        let mut policies = self.own(&Resolved::default());
-        for analyzer in &mut policies.analyzers {
-            analyzer.absent = Some(why.into());
-        }
-        policies.optimizer.absent = Some(why.into());
-        policies
-    }
-
-    /// `None` where a policy of it cannot be had.
-    fn candidate(&mut self, of: &Candidate, own: &Resolved) -> Option<PoolPolicies> {
-        if of.lacks.is_some() {
-            return None;
-        }
-        let own_policies = self.own(own);
-        let analyzers = of.analyzers.as_ref();
-        let optimizer = of.optimizer.as_ref();
-        Some(PoolPolicies {
-            analyzers: match analyzers {
-                Some(uses) => uses.iter().map(|of| self.analyzer(of)).collect(),
-                None => own_policies.analyzers,
-            },
-            optimizer: optimizer.map_or(own_policies.optimizer, |of| self.optimizer(of)),
-        })
-    }
-
-    fn trial(&mut self, rules: Experiment, candidate: &Candidate, own: &PoolPolicies) -> Trial {
-        let policies = (candidate.lacks.is_none()).then(|| PoolPolicies {
-            analyzers: match &candidate.analyzers {
-                Some(uses) => uses.iter().map(|of| self.analyzer(of)).collect(),
-                None => own.analyzers.clone(),
-            },
-            optimizer: match &candidate.optimizer {
-                Some(of) => self.optimizer(of),
-                None => own.optimizer.clone(),
-            },
-        });
-        let identity = policies.as_ref().map(|policies| {
-            let both = [identity(own), identity(policies)].join(" against ");
-            hex::encode(Sha256::digest(both))
-        });
-        Trial {
-            rules: Experiment {
-                identity: identity.unwrap_or_default(),
-                ..rules
-            },
-            candidate: policies,
-        }
-    }
-
-    fn analyzer(
-        &mut self,
-        of: &Use<SandboxedAnalyzer>,
-    ) -> Bound<dyn trimtab_core::policies::Analyzer> {
-        let default = self.policies.defaults.analyzer.clone();
-        let bound = match of {
-            Use::Bound(bound) => bound.clone(),
-            Use::Default(settings) => {
-                let mut all = self.settings.clone();
-                all.extend(settings.clone());
-                self.with_settings(default, &all)
-            }
-        };
-        let live = &self.policies.live;
-        bound.map(|policy| match self.time {
-            Some(time) => {
-                Watched::in_shadow(policy.within(time.longest_ms), live, &time.meter) as _
-            }
-            None => Watched::of(policy, live) as _,
-        })
-    }
-
-    fn optimizer(
-        &mut self,
-        of: &Use<SandboxedOptimizer>,
-    ) -> Bound<dyn trimtab_core::policies::Optimizer> {
-        let default = self.policies.defaults.optimizer.clone();
-        let bound = match of {
-            Use::Bound(bound) => bound.clone(),
-            Use::Default(settings) if settings.is_empty() => default,
-            Use::Default(settings) => {
-                let mut all: Map<String, Value> =
-                    serde_json::from_str(&default.settings).unwrap_or_default();
-                all.extend(settings.clone());
-                self.with_settings(default, &all)
-            }
-        };
-        let live = &self.policies.live;
-        bound.map(|policy| match self.time {
-            Some(time) => {
-                Watched::in_shadow(policy.within(time.longest_ms), live, &time.meter) as _
-            }
-            None => Watched::of(policy, live) as _,
-        })
-    }
-
-    fn with_settings<P: ?Sized>(
-        &mut self,
-        bound: Bound<P>,
-        settings: &Map<String, Value>,
-    ) -> Bound<P> {
-        let text = document(settings);
-        let documents = &mut self.policies.documents;
-        let shared = documents.entry(text.clone()).or_insert_with(|| text.into());
-        Bound {
-            settings: Arc::clone(shared),
-            ..bound
-        }
-    }
-}
-
-/// Pools of one seed would switch together, and their results depend on each other.
-fn own_seed(seed: u64, pool: &FleetPool) -> u64 {
-    let of = format!("{seed} {}/{}", pool.pool.namespace, pool.pool.name);
-    let digest: [u8; 32] = Sha256::digest(of).into();
-    let (head, _) = digest.split_at(size_of::<u64>());
-    head.try_into().map_or(seed, u64::from_be_bytes)
-}
-
-/// What decides, in words that change when anything of it does.
-fn identity(policies: &PoolPolicies) -> String {
-    let analyzers = policies.analyzers.iter();
-    let mut words: Vec<String> = analyzers
-        .filter_map(|bound| {
-            Some(format!(
-                "{} {}",
-                bound.rungs.first()?.digest(),
-                bound.settings
-            ))
-        })
-        .collect();
-    let optimizer = &policies.optimizer;
-    let first = optimizer.rungs.first();
-    words.extend(first.map(|first| format!("{} {}", first.digest(), optimizer.settings)));
-    words.join(", ")
 }
 
 impl Defaults {

@@ -14,10 +14,7 @@ use crate::decisions::{
 const IMPORTS: &str = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
 
 async fn refused(namespace: &Namespace, kind: &str, spec: Value, says: &str) -> anyhow::Result<()> {
-    let applied = match kind {
-        "ScalingPolicy" => scaling_policy(namespace, "refused", spec.clone()).await,
-        _ => pool_policy(namespace, "refused", spec.clone()).await,
-    };
+    let applied = apply(namespace, kind, "refused", spec.clone()).await;
     let said = match applied {
         Ok(_) => anyhow::bail!("{spec} is taken"),
         Err(error) => format!("{error:#}"),

@@ -12,13 +12,14 @@ use trimtab_cluster::Key;
 use trimtab_cluster::crd::pool_policy::{CandidateSpec, ExperimentSpec, PolicyUse, PoolPolicySpec};
 use trimtab_cluster::policies::{PolicyView, StoredPolicy};
 use trimtab_core::experiment::{Experiment, StopIf};
-use trimtab_core::policies::{Bound, Digest};
+use trimtab_core::policies::Bound;
 use trimtab_sandbox::{Entry, SandboxedAnalyzer, SandboxedOptimizer, State, Table};
 
 use super::catalogue::{Candidate, Catalogue, Loaded, Problem, Resolved, Use};
+use super::checks::Checks;
 use super::document;
 use super::entry::seconds;
-use crate::binding::{Role, Settings};
+use crate::binding::Role;
 
 /// What is bound where nothing is asked for.
 #[derive(Clone)]
@@ -36,16 +37,6 @@ pub(crate) struct Resolver {
     analyzers: Kept<SandboxedAnalyzer>,
     optimizers: Kept<SandboxedOptimizer>,
 }
-
-/// Whether policies take settings: calls of a guest, so each is made once.
-#[derive(Default)]
-struct Checks {
-    known: BTreeMap<Question, Result<(), String>>,
-    asked: BTreeMap<Question, Result<(), String>>,
-}
-
-/// Digest, role, and settings.
-type Question = (Digest, &'static str, String);
 
 /// What was bound last at each place of each PoolPolicy.
 struct Kept<R>(BTreeMap<Place, Bound<R>>);
@@ -382,29 +373,5 @@ fn rules(spec: &ExperimentSpec) -> Experiment {
             attainment_below: stop_if.attainment_below,
             cost_above_ratio: stop_if.cost_above_ratio,
         },
-    }
-}
-
-impl Checks {
-    fn check<R: Role>(&mut self, role: &R, settings: &str, place: &str) -> Result<(), String> {
-        let question = (role.digest().clone(), R::NAME, settings.to_owned());
-        let known = self
-            .asked
-            .get(&question)
-            .or_else(|| self.known.get(&question));
-        let answer = known.cloned().unwrap_or_else(|| {
-            let given = Settings {
-                document: settings,
-                place: "",
-            };
-            role.check(&given).map_err(|error| format!("{error:#}"))
-        });
-        self.asked.insert(question, answer.clone());
-        answer.map_err(|problem| format!("{place}{problem}"))
-    }
-
-    /// What was not asked since the last time is forgotten.
-    fn sweep(&mut self) {
-        self.known = std::mem::take(&mut self.asked);
     }
 }
