@@ -86,6 +86,15 @@ impl Engine {
                 before: Deciding::of(&bound.policies),
                 after: Deciding::of(&swap.binding.policies),
             });
+            // Of an experiment from here on: it begins anew.
+            let trial = swap.binding.trial.as_ref();
+            let candidate = trial.and_then(|trial| trial.candidate.as_ref());
+            let mut known = self.tried.experiments.iter_mut();
+            let series = known.find(|series| series.pool == swap.pool);
+            if let (Some(series), Some(candidate)) = (series, candidate) {
+                series.control = Deciding::of(&swap.binding.policies);
+                series.candidate = Deciding::of(candidate);
+            }
             *bound = swap.binding;
         }
     }
@@ -109,8 +118,12 @@ impl Engine {
     }
 
     fn look_at_experiments(&mut self, now: f64) {
-        for (pool, (namespace, name)) in self.pools.iter().enumerate() {
-            let Some(report) = self.memory.experiment(namespace, name) else {
+        let pools = self.pools.iter().zip(&self.bindings).enumerate();
+        for (pool, ((namespace, name), binding)) in pools {
+            let report = self.memory.experiment(namespace, name);
+            let trial = binding.trial.as_ref();
+            let candidate = trial.and_then(|trial| trial.candidate.as_ref());
+            let (Some(report), Some(candidate)) = (report, candidate) else {
                 continue;
             };
             let known = &mut self.tried.experiments;
@@ -118,10 +131,34 @@ impl Engine {
                 Some(series) => series.ticks.push((now, report)),
                 None => known.push(ExperimentSeries {
                     pool,
+                    control: Deciding::of(&binding.policies),
+                    candidate: Deciding::of(candidate),
                     ticks: vec![(now, report)],
                 }),
             }
         }
+    }
+
+    /// What all shadows of a pool came to, by name.
+    fn shadow_results(
+        &self,
+        pool: usize,
+        (namespace, name): &(String, String),
+    ) -> Vec<ShadowResult> {
+        let bound = self.bindings.get(pool);
+        let policies = |name: &str| {
+            let mut shadows = bound.into_iter().flat_map(|of| &of.shadows);
+            let shadow = shadows.find(|shadow| shadow.name == name);
+            shadow.map(|shadow| Deciding::of(&shadow.policies))
+        };
+        let of_pool = self.memory.shadows(namespace, name);
+        let results = of_pool.map(|(candidate, tally)| ShadowResult {
+            pool,
+            candidate: candidate.to_owned(),
+            policies: policies(candidate).unwrap_or_default(),
+            tally: tally.clone(),
+        });
+        results.collect()
     }
 }
 
@@ -145,16 +182,9 @@ impl Controller for Engine {
 
     fn tried(&mut self) -> Tried {
         let mut tried = std::mem::take(&mut self.tried);
-        for (pool, (namespace, name)) in self.pools.iter().enumerate() {
-            let of_pool = self.memory.shadows(namespace, name);
-            tried
-                .shadows
-                .extend(of_pool.map(|(candidate, tally)| ShadowResult {
-                    pool,
-                    candidate: candidate.to_owned(),
-                    tally: tally.clone(),
-                }));
-        }
+        let pools = self.pools.iter().enumerate();
+        let results = pools.flat_map(|(pool, names)| self.shadow_results(pool, names));
+        tried.shadows = results.collect();
         tried
     }
 }

@@ -32,13 +32,17 @@ pub struct Asked {
 pub struct ShadowResult {
     pub pool: usize,
     pub candidate: String,
+    pub policies: Deciding,
     pub tally: Tally,
 }
 
 /// A pool's experiment, tick by tick; the last report is the result.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ExperimentSeries {
     pub pool: usize,
+    /// Those that were compared last: a swap begins the experiment anew.
+    pub control: Deciding,
+    pub candidate: Deciding,
     /// With the tick's instant in seconds: the arm that decided in it, and what was found before it.
     pub ticks: Vec<(f64, Report)>,
 }
@@ -53,8 +57,8 @@ pub struct Swapped {
     pub after: Deciding,
 }
 
-/// The policies that decide in a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The policies that decide in a pool, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deciding {
     pub analyzers: Vec<PolicyVersion>,
     /// `None` where none is bound.

@@ -193,7 +193,8 @@ mod tests {
             "Swapped at 1:00:00: other settings for cost-optimizer 0.1.0",
             "Its own policies at the beginning",
             "candidate decides",
-            "thrifty",
+            "<strong>thrifty</strong>: queueing-analyzer 0.1.0",
+            "<strong>candidate</strong>: other settings for cost-optimizer 0.1.0",
             "−1.24 to −0.71",
         ];
         let plain = self::page();

@@ -540,7 +540,7 @@ fn scenarios_that_do_not_exist_name_those_that_do() {
     let error = Scenario::open("night").unwrap_err().to_string();
     assert_eq!(
         error,
-        "scenario `night` is neither a file nor built in; built in are: built-in, day"
+        "scenario `night` is neither a file nor built in; built in are: built-in, day, trial"
     );
 }
 

@@ -145,7 +145,7 @@ fn row(position: usize, run: &RunSummary<'_>, yardstick: Option<&RunSummary<'_>>
     }
 }
 
-pub(super) fn policy(identity: &Identity) -> Markup {
+fn policy(identity: &Identity) -> Markup {
     html! {
         (identity.name) " " (identity.version) " ("
         code title=(identity.digest.0) { (words::short(&identity.digest)) } ")"

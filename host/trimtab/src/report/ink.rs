@@ -95,6 +95,15 @@ impl Ink {
         )
     }
 
+    /// Of a line. What was only thought of is drawn thinner than what was done.
+    pub(crate) fn width(self) -> u32 {
+        if matches!(self, Self::Shadow(_)) {
+            1
+        } else {
+            2
+        }
+    }
+
     fn place(self) -> (u8, usize) {
         match self {
             Self::Text => (1, 0),

@@ -8,7 +8,6 @@ use trimtab_sim::tried::{Asked, Tried};
 use super::arms::{self, Band};
 use super::axis::Unit;
 use super::chart::{Chart, Line, Span};
-use super::header;
 use super::ink::Ink;
 use super::series;
 use crate::figures;
@@ -66,17 +65,13 @@ impl<'a> OfPool<'a> {
                     "Its own policies"
                     @if !self.swaps.is_empty() { " at the beginning" }
                     ": "
-                    @for analyzer in &own.policies.analyzers { (header::policy(analyzer)) ", " }
-                    @if let Some(optimizer) = &own.policies.optimizer {
-                        (header::policy(optimizer))
-                    }
-                    "."
+                    (words::all(own.deciding)) "."
                 }
             }
             @for swap in &self.swaps {
                 p .policies {
                     "Swapped at " (figures::clock(swap.at_seconds)) ": "
-                    (words::changes(swap.swapped).join(", ")) "."
+                    (words::changes(&swap.swapped.before, &swap.swapped.after)) "."
                 }
             }
             @if self.experiment.is_some() { (arms::legend()) }
@@ -154,6 +149,9 @@ fn shadows(shadows: &[&Shadow<'_>]) -> Markup {
             "Asked at every tick with what the pool's own policies were asked with, and given to "
             "nobody; each line of " code { "shadows.jsonl" } " says why. Figures are means over ticks."
         }
+        @for shadow in shadows {
+            p .policies { strong { (shadow.candidate) } ": " (words::all(shadow.policies)) "." }
+        }
         div .wide tabindex="0" {
             table .runs {
                 thead { tr {
@@ -183,10 +181,12 @@ fn results(experiment: &Experiment<'_>) -> Markup {
         (Ink::Arm(0), "control", &experiment.control),
         (Ink::Arm(1), "candidate", &experiment.candidate),
     ];
+    let (control, candidate) = (&experiment.series.control, &experiment.series.candidate);
     let (cost, attainment) = (&experiment.report.cost, &experiment.report.attainment);
     html! {
         h3 { "Experiment" }
         p { (words::finding(experiment.report)) }
+        p .policies { strong { "candidate" } ": " (words::changes(control, candidate)) "." }
         div .wide tabindex="0" {
             table .runs {
                 thead { tr { th { "Arm" } th { "Slots" } th { "Cost per hour" } th { "Attained" } } }

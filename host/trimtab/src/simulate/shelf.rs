@@ -94,3 +94,68 @@ fn without_twins<R: Role>(rungs: impl IntoIterator<Item = Arc<R>>) -> Vec<Arc<R>
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use trimtab_core::policies::Optimizer;
+    use trimtab_sandbox::{SandboxConfig, SandboxedOptimizer, builtin};
+
+    use super::*;
+
+    /// The shipped optimizer, told apart by a section that says nothing.
+    fn version(directory: &Path, mark: u8) -> PolicyChoice {
+        let path = directory.join(format!("{mark}.wasm"));
+        let mut component = builtin("cost-optimizer").unwrap().to_vec();
+        component.extend([0, 2, 1, mark]);
+        fs::write(&path, component).unwrap();
+        choice(&path.to_string_lossy())
+    }
+
+    fn choice(reference: &str) -> PolicyChoice {
+        PolicyChoice {
+            reference: reference.to_owned(),
+            settings: "{}".to_owned(),
+            place: "s.yaml: policies.optimizer".to_owned(),
+        }
+    }
+
+    fn digests(bound: &Bound<SandboxedOptimizer>) -> Vec<&str> {
+        let rungs = bound.rungs.iter();
+        rungs
+            .map(|rung| Optimizer::digest(&**rung).0.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_before_a_swap_is_the_second_rung_and_the_built_in_the_third() {
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+        let mut shelf = Shelf::new(&sandbox);
+        let shipped = shelf.named(&choice("builtin:cost-optimizer")).unwrap();
+        let one = shelf.named(&version(directory.path(), b'a')).unwrap();
+        let two = shelf.named(&version(directory.path(), b'b')).unwrap();
+        let first = |of: &Bound<_>| digests(of)[0].to_owned();
+        let (b, d, t) = (first(&shipped), first(&one), first(&two));
+        assert_eq!(digests(&shipped), [&b]);
+        assert_eq!(digests(&after_swap(Some(&one), &two)), [&t, &d, &b]);
+        assert_eq!(digests(&after_swap(Some(&shipped), &two)), [&t, &b]);
+        assert_eq!(digests(&after_swap(Some(&two), &shipped)), [&b, &t]);
+        assert_eq!(digests(&after_swap(Some(&two), &two)), [&t, &b]);
+        assert_eq!(digests(&after_swap(None, &two)), [&t, &b]);
+    }
+
+    #[test]
+    fn a_component_is_loaded_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+        let mut shelf = Shelf::new(&sandbox);
+        let named = version(directory.path(), b'a');
+        let before: Bound<SandboxedOptimizer> = shelf.named(&named).unwrap();
+        fs::remove_file(PathBuf::from(&named.reference)).unwrap();
+        let again: Bound<SandboxedOptimizer> = shelf.named(&named).unwrap();
+        assert!(Arc::ptr_eq(&before.rungs[0], &again.rungs[0]));
+    }
+}

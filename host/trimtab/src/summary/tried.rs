@@ -16,6 +16,9 @@ pub(crate) struct PoolPolicies<'a> {
     pub(crate) pool: &'a str,
     #[serde(flatten)]
     pub(crate) policies: Decided,
+    /// For the report.
+    #[serde(skip)]
+    pub(crate) deciding: &'a Deciding,
 }
 
 /// Who decides.
@@ -41,6 +44,9 @@ pub(crate) struct Shadow<'a> {
     pub(crate) candidate_cost_per_hour: Option<f64>,
     /// By variant: mean over ticks of its count less the one that was asked for.
     pub(crate) mean_differences: BTreeMap<&'a str, f64>,
+    /// For the report.
+    #[serde(skip)]
+    pub(crate) policies: &'a Deciding,
 }
 
 /// What an experiment found.
@@ -57,6 +63,8 @@ pub(crate) struct Experiment<'a> {
     pub(crate) candidate: Arm,
     pub(crate) effects: Effects,
     /// For the table and the report.
+    #[serde(skip)]
+    pub(crate) series: &'a ExperimentSeries,
     #[serde(skip)]
     pub(crate) report: &'a Report,
 }
@@ -97,13 +105,14 @@ pub(crate) struct Swap<'a> {
     pub(crate) swapped: &'a Swapped,
 }
 
-pub(super) fn pools<'a>(spec: &'a Spec, run: &Run) -> Vec<PoolPolicies<'a>> {
+pub(super) fn pools<'a>(spec: &'a Spec, run: &'a Run) -> Vec<PoolPolicies<'a>> {
     let policies = run.policies.iter();
     let named = policies.flat_map(|policies| &policies.pools);
     named
         .map(|(pool, deciding)| PoolPolicies {
             pool: name(spec, *pool),
             policies: Decided::of(deciding),
+            deciding,
         })
         .collect()
 }
@@ -142,6 +151,7 @@ fn of_shadow<'a>(spec: &'a Spec, shadow: &'a ShadowResult) -> Shadow<'a> {
     Shadow {
         pool: name(spec, shadow.pool),
         candidate: &shadow.candidate,
+        policies: &shadow.policies,
         ticks: tally.ticks,
         faulted_ticks: tally.faulted,
         disagreement_rate: tally.disagreement_rate(),
@@ -172,6 +182,7 @@ fn experiment<'a>(spec: &'a Spec, series: &'a ExperimentSeries) -> Option<Experi
             cost_per_hour: Estimated::of(&report.cost),
             attainment: Estimated::of(&report.attainment),
         },
+        series,
         report,
     })
 }

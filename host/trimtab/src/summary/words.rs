@@ -2,7 +2,8 @@
 
 use trimtab_core::experiment::{Effect, Phase, Report};
 use trimtab_core::policies::Digest;
-use trimtab_sim::tried::{PolicyVersion, Swapped};
+use trimtab_sim::excerpt::excerpt;
+use trimtab_sim::tried::{Deciding, PolicyVersion};
 
 use crate::figures;
 
@@ -99,7 +100,7 @@ impl Difference {
 
     fn range(&self) -> String {
         let unit = self.unit;
-        let size = |end: f64| figures::quantity(end.abs());
+        let size = |end: f64| hundredths(end);
         let [low, high] = self.interval;
         if low > 0.0 {
             format!(
@@ -127,14 +128,18 @@ impl Difference {
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let direction = if self.estimate < 0.0 { "less" } else { "more" };
-        let size = figures::quantity(self.estimate.abs());
+        let size = hundredths(self.estimate);
         write!(f, "{size}{} {direction} ({})", self.unit, self.range())
     }
 }
 
-/// What a swap changed, in sentences without their ends.
-pub(crate) fn changes(swapped: &Swapped) -> Vec<String> {
-    let (before, after) = (&swapped.before, &swapped.after);
+/// The size of a number of per cent or points: more than two digits after the point say nothing.
+fn hundredths(value: f64) -> String {
+    figures::quantity((value.abs() * 100.0).round() / 100.0)
+}
+
+/// How policies differ from those before them, or from those that they are tried beside.
+pub(crate) fn changes(before: &Deciding, after: &Deciding) -> String {
     let mut changes = Vec::new();
     if before.analyzers.len() == after.analyzers.len() {
         let analyzers = before.analyzers.iter().zip(&after.analyzers);
@@ -150,7 +155,7 @@ pub(crate) fn changes(swapped: &Swapped) -> Vec<String> {
     if changes.is_empty() {
         changes.push("the same policies with the same settings".to_owned());
     }
-    changes
+    changes.join(", ")
 }
 
 fn change(before: &PolicyVersion, after: &PolicyVersion) -> Option<String> {
@@ -161,10 +166,20 @@ fn change(before: &PolicyVersion, after: &PolicyVersion) -> Option<String> {
     is_set_anew.then(|| format!("other settings for {}", policy(after)))
 }
 
-/// `name 0.1.0 (sha256:0123456789ab…)`.
+/// All that decide together.
+pub(crate) fn all(deciding: &Deciding) -> String {
+    let policies = deciding.analyzers.iter().chain(&deciding.optimizer);
+    policies.map(policy).collect::<Vec<_>>().join(", ")
+}
+
+/// `name 0.1.0 (sha256:0123456789ab…) with {"key":1}`, the last where there are settings.
 fn policy(policy: &PolicyVersion) -> String {
     let digest = short(&policy.digest);
-    format!("{} {} ({digest})", policy.name, policy.version)
+    let mut text = format!("{} {} ({digest})", policy.name, policy.version);
+    if &*policy.settings != "{}" {
+        text.push_str(&format!(" with {}", excerpt(&policy.settings)));
+    }
+    text
 }
 
 /// The beginning of a digest, with a sign that there is more.
@@ -177,10 +192,8 @@ pub(crate) fn short(digest: &Digest) -> String {
 
 #[cfg(test)]
 mod tests {
-    use trimtab_core::experiment::{Arm, ArmReport};
-    use trimtab_sim::tried::Deciding;
-
     use super::*;
+    use trimtab_core::experiment::{Arm, ArmReport};
 
     fn effect(estimate: f64, interval: [f64; 2]) -> Effect {
         Effect {
@@ -279,30 +292,23 @@ mod tests {
             version("o", "sha256:3", "{}"),
             version("o", "sha256:3", "{\"x\":1}"),
         );
-        let said = |before: Deciding, after: Deciding| {
-            changes(&Swapped {
-                at_seconds: 60.0,
-                pool: 0,
-                before,
-                after,
-            })
-        };
+        let said = |before: Deciding, after: Deciding| changes(&before, &after);
         let before = || deciding(std::slice::from_ref(&one), &three);
         assert_eq!(
             said(before(), deciding(std::slice::from_ref(&two), &three)),
-            ["b 1 (sha256:2) for a 1 (sha256:1)"]
+            "b 1 (sha256:2) for a 1 (sha256:1)"
         );
         assert_eq!(
             said(before(), deciding(std::slice::from_ref(&one), &other)),
-            ["other settings for o 1 (sha256:3)"]
+            "other settings for o 1 (sha256:3) with {\"x\":1}"
         );
         assert_eq!(
             said(before(), deciding(&[one.clone(), two.clone()], &three)),
-            ["a 1 (sha256:1) and b 1 (sha256:2) for a 1 (sha256:1)"]
+            "a 1 (sha256:1) and b 1 (sha256:2) for a 1 (sha256:1)"
         );
         assert_eq!(
             said(before(), before()),
-            ["the same policies with the same settings"]
+            "the same policies with the same settings"
         );
     }
 

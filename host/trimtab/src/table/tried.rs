@@ -27,7 +27,7 @@ pub(super) fn render(run: &RunSummary<'_>) -> String {
     }
     for swap in &run.swaps {
         let at = figures::clock(swap.at_seconds);
-        let changes = words::changes(swap.swapped).join(", ");
+        let changes = words::changes(&swap.swapped.before, &swap.swapped.after);
         text.push_str(&format!("\n {at} {}: {changes}", swap.pool));
     }
     text

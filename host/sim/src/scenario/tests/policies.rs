@@ -54,7 +54,7 @@ fn a_pools_own_policies_are_found_from_the_scenario_file() {
 
 #[test]
 fn shadows_have_names_of_their_own_and_something_to_try() {
-    let shadows = "shadows: [{name: a, optimizer: {policy: x}}, {name: b, optimizer: {policy: y}}]";
+    let shadows = "shadows: [{name: a, optimizer: {policy: x}}, {name: b, optimizer: {policy: z}}]";
     let (pools, _) = chosen(&with(shadows));
     let places: Vec<_> = pools[0]
         .shadows
@@ -140,7 +140,7 @@ fn experiments_that_cannot_be_are_refused() {
 fn swaps_come_in_order_of_time_and_within_the_run() {
     let (_, swaps) = chosen(&ending(
         "swaps:\n- {at-seconds: 90, pool: chat, optimizer: {policy: x}}\n\
-         - {at-seconds: 30, pool: chat, optimizer: {policy: y}}",
+         - {at-seconds: 30, pool: chat, optimizer: {policy: z}}",
     ));
     let places: Vec<_> = swaps
         .iter()

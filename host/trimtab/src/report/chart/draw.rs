@@ -79,7 +79,7 @@ fn axes(canvas: &mut Canvas<'_, '_>, time: &Axis, unit: Unit) -> Result<()> {
 }
 
 fn draw_line(canvas: &mut Canvas<'_, '_>, line: &Line) -> Result<()> {
-    let stroke = line.ink.marker().stroke_width(2);
+    let stroke = line.ink.marker().stroke_width(line.ink.width());
     for segment in &line.segments {
         let path = LineSeries::new(segment.iter().copied(), stroke);
         canvas.draw_series(path).map_err(unplottable)?;
