@@ -189,7 +189,7 @@ mod tests {
         let sections = [
             "<h3>Shadows</h3>",
             "<h3>Experiment</h3>",
-            "The candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
+            "At the same load the candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
             "Swapped at 1:00:00: other settings for cost-optimizer 0.1.0",
             "Its own policies at the beginning",
             "candidate decides",

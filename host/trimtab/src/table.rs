@@ -102,7 +102,7 @@ mod tests {
             "h100 −0.5",
             "Experiments",
             "candidate",
-            "chat: The candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
+            "chat: At the same load the candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
             "Swaps",
             "1:00:00 code: other settings for cost-optimizer 0.1.0 (sha256:5f5f5f5f5f5f…)",
         ] {

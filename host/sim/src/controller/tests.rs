@@ -290,6 +290,38 @@ fn both_arms_of_an_experiment_take_turns_and_the_last_report_is_the_result() {
 }
 
 #[test]
+fn an_experiment_begins_anew_where_a_swap_changes_its_arms() {
+    let trial = |identity: &str, candidate| {
+        let mut binding = trial(candidate);
+        if let Some(trial) = &mut binding.trial {
+            trial.rules.identity = identity.to_owned();
+        }
+        binding
+    };
+    let swap = Swap {
+        at_seconds: 240.0,
+        pool: 0,
+        binding: trial("other", 4),
+    };
+    let outcome = with(trial("one", 3), vec![swap]);
+    let series = &outcome.tried.experiments[0];
+    let slot = |second: f64| {
+        let mut ticks = series.ticks.iter();
+        let (_, report) = ticks.find(|(at, _)| *at == second).unwrap();
+        match report.phase {
+            Phase::Running { slot, .. } => Some(slot),
+            Phase::Waiting | Phase::Done | Phase::Stopped { .. } => None,
+        }
+    };
+    assert_eq!(
+        (slot(225.0), slot(240.0), slot(300.0)),
+        (Some(3), Some(0), Some(1))
+    );
+    let optimizer = series.candidate.optimizer.as_ref().unwrap();
+    assert_eq!(optimizer.digest.0, "sha256:gives-4");
+}
+
+#[test]
 fn the_same_run_tries_the_same() {
     let tried = || format!("{:?}", with(trial(3), vec![]).tried);
     assert_eq!(tried(), tried());

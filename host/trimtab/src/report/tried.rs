@@ -147,7 +147,7 @@ fn shadows(shadows: &[&Shadow<'_>]) -> Markup {
         h3 { "Shadows" }
         p .note {
             "Asked at every tick with what the pool's own policies were asked with, and given to "
-            "nobody; each line of " code { "shadows.jsonl" } " says why. Figures are means over ticks."
+            "nobody; each line of " code { "shadows.jsonl" } " says why. Figures are means over ticks, beside whoever decided in each."
         }
         @for shadow in shadows {
             p .policies { strong { (shadow.candidate) } ": " (words::all(shadow.policies)) "." }
@@ -234,16 +234,21 @@ impl Of {
     fn signed(self, value: f64) -> String {
         match self {
             Self::Cost => figures::signed(value),
-            Self::Share => format!("{} points", figures::signed(value * 100.0)),
+            Self::Share => format!("{} points", figures::signed(points(value))),
         }
     }
 
     fn size(self, value: f64) -> String {
         match self {
             Self::Cost => figures::quantity(value),
-            Self::Share => format!("{} points", figures::quantity(value * 100.0)),
+            Self::Share => format!("{} points", figures::quantity(points(value))),
         }
     }
+}
+
+/// More than two digits after the point say nothing.
+fn points(share: f64) -> f64 {
+    (share * 10_000.0).round() / 100.0
 }
 
 fn effect(

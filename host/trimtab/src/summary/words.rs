@@ -59,7 +59,7 @@ fn of_cost(report: &Report, estimate: f64, interval: [f64; 2]) -> String {
         unit,
     };
     if difference.is_told() {
-        format!("The candidate cost {difference}")
+        format!("At the same load the candidate cost {difference}")
     } else {
         format!("No difference in cost can be told ({})", difference.range())
     }
@@ -228,8 +228,8 @@ mod tests {
         );
         assert_eq!(
             finding(&report),
-            "The candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less); no difference in \
-             attainment can be told (95 % interval 0.3 points less to 0.1 points more)."
+            "At the same load the candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less); no \
+             difference in attainment can be told (95 % interval 0.3 points less to 0.1 points more)."
         );
     }
 
