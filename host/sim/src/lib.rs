@@ -24,4 +24,5 @@ pub mod spec;
 #[cfg(test)]
 mod testing;
 pub mod trace;
+pub mod tried;
 pub mod yaml;

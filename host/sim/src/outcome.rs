@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use trimtab_core::decision::PoolDecision;
 
+use crate::tried::Tried;
+
 /// Everything that a run left.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -27,6 +29,8 @@ pub struct Outcome {
     pub out_of_reach: Vec<OutOfReach>,
     /// One for each pool and tick, in order of time; empty for baselines.
     pub decisions: Vec<PoolDecision>,
+    /// What was tried beside; empty for baselines.
+    pub tried: Tried,
 }
 
 /// A pool's objective that no plan found meets.

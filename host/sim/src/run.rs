@@ -20,6 +20,7 @@ use crate::outcome::Outcome;
 use crate::quantile::percentiles;
 use crate::router::Router;
 use crate::spec::{FaultSpec, PoolSpec, Spec};
+use crate::tried::Tried;
 
 /// The instant at which every run starts, in milliseconds since the Unix epoch:
 /// 2026-01-01T00:00:00Z. A snapshot's `now_ms` is this plus the run's time.
@@ -38,7 +39,10 @@ pub fn run(spec: &Spec, controller: &mut dyn Controller, progress: &mut dyn FnMu
         simulation.handle(now, event, controller, progress);
     }
     progress(1.0);
-    simulation.close()
+    Outcome {
+        tried: controller.tried(),
+        ..simulation.close()
+    }
 }
 
 /// One pool with all that is its own.
@@ -176,6 +180,7 @@ impl<'a> Simulation<'a> {
             pools,
             out_of_reach: Vec::new(),
             decisions: self.decisions,
+            tried: Tried::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod check;
+mod choices;
 mod defaults;
 mod error;
 pub mod file;
@@ -14,6 +15,7 @@ mod workload;
 
 use std::path::{Path, PathBuf};
 
+pub use choices::{Choices, PolicyChoice, PoolChoices, SwapChoice};
 pub use error::ScenarioError;
 use file::{PolicyEntry, ScenarioFile};
 pub use resolve::Overrides;
@@ -25,9 +27,10 @@ use crate::yaml;
 pub const BUILT_IN: &str = include_str!("../scenarios/built-in.yaml");
 
 /// Scenarios that have a name instead of a file.
-const NAMED: [(&str, &str); 2] = [
+const NAMED: [(&str, &str); 3] = [
     ("built-in", BUILT_IN),
     ("day", include_str!("../scenarios/day.yaml")),
+    ("trial", include_str!("../scenarios/trial.yaml")),
 ];
 
 /// A scenario, not yet resolved.
@@ -38,17 +41,6 @@ pub struct Scenario {
     name: String,
     /// Where relative paths start.
     directory: PathBuf,
-}
-
-/// A policy that a scenario names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyChoice {
-    /// `builtin:NAME`, or the path of a component; from where the process runs.
-    pub reference: String,
-    /// JSON document.
-    pub settings: String,
-    /// Where its settings stand, for errors: the scenario and the path in it.
-    pub settings_place: String,
 }
 
 impl Scenario {
@@ -116,7 +108,7 @@ impl Scenario {
         })
     }
 
-    /// The analyzer of every pool.
+    /// The analyzer of every pool that names none.
     #[must_use]
     pub fn analyzer(&self) -> PolicyChoice {
         self.choice(
@@ -126,7 +118,7 @@ impl Scenario {
         )
     }
 
-    /// The optimizer of every pool.
+    /// The optimizer of every pool that names none.
     #[must_use]
     pub fn optimizer(&self) -> PolicyChoice {
         self.choice(
@@ -138,17 +130,8 @@ impl Scenario {
 
     fn choice(&self, role: &str, entry: &PolicyEntry, otherwise: &str) -> PolicyChoice {
         let named = entry.policy.as_deref().unwrap_or(otherwise);
-        let reference = if named.starts_with("builtin:") {
-            named.to_owned()
-        } else {
-            self.directory.join(named).to_string_lossy().into_owned()
-        };
-        let settings = serde_json::Value::Object(entry.settings.clone()).to_string();
-        PolicyChoice {
-            reference,
-            settings,
-            settings_place: format!("{}: policies.{role}.settings", self.name),
-        }
+        let place = self.named().key("policies").key(role);
+        place.choice(named, &entry.settings)
     }
 }
 

@@ -62,8 +62,8 @@ pub(crate) struct CacheArguments {
 
 /// Run the engine over a simulated fleet, and show what it did
 ///
-/// Writes summary.json, decisions.jsonl and report.html. The same command with the same seed gives
-/// the same decisions, byte for byte.
+/// Writes summary.json, decisions.jsonl and report.html, and shadows.jsonl where the scenario has
+/// shadows. The same command with the same seed gives the same decisions, byte for byte.
 #[derive(Args, Debug)]
 pub(crate) struct SimulateArguments {
     /// Scenario: a file, or the name of a built-in one [default: the built-in one, or with --trace
@@ -82,10 +82,12 @@ pub(crate) struct SimulateArguments {
     /// Most that a copy is shifted against the others, in seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) spread: Option<f64>,
-    /// Analyzer of every pool: `builtin:NAME`, or the path of a component
+    /// Analyzer of every pool for which the scenario names none: `builtin:NAME`, or the path of a
+    /// component
     #[arg(long, value_name = "REF")]
     pub(crate) analyzer: Option<Reference>,
-    /// Optimizer of every pool: `builtin:NAME`, or the path of a component
+    /// Optimizer of every pool for which the scenario names none: `builtin:NAME`, or the path of a
+    /// component
     #[arg(long, value_name = "REF")]
     pub(crate) optimizer: Option<Reference>,
     /// Baselines to run beside it, on the same arrivals [default: those that the scenario names]
@@ -120,7 +122,7 @@ pub(crate) enum Baseline {
 pub(crate) enum ScenarioCommand {
     /// Print a built-in scenario as YAML
     Print {
-        /// `built-in`, which runs without arguments, or `day`
+        /// `built-in`, which runs without arguments, `day`, or `trial`, which tries policies
         #[arg(default_value = "built-in")]
         name: String,
     },

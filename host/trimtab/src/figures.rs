@@ -50,6 +50,18 @@ pub(crate) fn quantity(value: f64) -> String {
     }
 }
 
+/// A difference with three significant digits and its sign: `+1.2`, `−0.5`, `0`.
+pub(crate) fn signed(value: f64) -> String {
+    let size = quantity(value.abs());
+    if size == "0" {
+        size
+    } else if value < 0.0 {
+        format!("−{size}")
+    } else {
+        format!("+{size}")
+    }
+}
+
 /// An instant from the start of a run: `12:30` in minutes and seconds, `3:05:00` with hours.
 pub(crate) fn clock(seconds: f64) -> String {
     // A run is shorter than a century, so the cast loses nothing.
@@ -135,6 +147,13 @@ mod tests {
     fn nothing_has_no_sign() {
         assert_eq!(quantity(-0.0), "0");
         assert_eq!(seconds(Some(-0.0)), "0 ms");
+    }
+
+    #[test]
+    fn differences_have_signs_and_nothing_has_none() {
+        assert_eq!(signed(1.2), "+1.2");
+        assert_eq!(signed(-0.5), "−0.5");
+        assert_eq!(signed(-0.0), "0");
     }
 
     #[test]

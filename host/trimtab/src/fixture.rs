@@ -1,5 +1,7 @@
 //! A simulation that never ran, for the tests of what is made of one.
 
+mod tried;
+
 use std::collections::BTreeMap;
 
 use trimtab_contract::{Engine, Level, Note, Objective, Role, Stage};
@@ -16,8 +18,10 @@ use trimtab_sim::run::START_MS;
 use trimtab_sim::spec::{
     Arrival, FaultSpec, IterationTime, PoolSpec, Spec, Startup, Timing, VariantSpec,
 };
+use trimtab_sim::tried::Tried;
 
 use crate::summary::{Identity, Policies, Run};
+pub(crate) use tried::tried;
 
 const TICKS: u32 = 480;
 const TICK_SECONDS: f64 = 15.0;
@@ -51,6 +55,7 @@ pub(crate) fn runs(spec: &Spec) -> Vec<Run> {
     let policies = Policies {
         analyzer: identity("queueing-analyzer"),
         optimizer: identity("cost-optimizer"),
+        pools: Vec::new(),
     };
     let run = |name: &str, policies, surplus| Run {
         name: name.to_owned(),
@@ -217,6 +222,7 @@ fn outcome(spec: &Spec, surplus: f64) -> Outcome {
         pools,
         out_of_reach: Vec::new(),
         decisions: Vec::new(),
+        tried: Tried::default(),
     }
 }
 

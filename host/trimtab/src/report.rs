@@ -1,5 +1,6 @@
 //! `report.html`: one page that shows what a simulation did. It needs no network and no script.
 
+mod arms;
 mod axis;
 mod chart;
 mod comparison;
@@ -11,6 +12,7 @@ mod header;
 mod ink;
 mod pool;
 mod series;
+mod tried;
 
 use anyhow::Result;
 use maud::{DOCTYPE, PreEscaped, html};
@@ -19,6 +21,8 @@ use trimtab_sim::spec::{PoolSpec, Spec};
 
 use crate::summary::{Run, Summary};
 use chart::Frame;
+use ink::Ink;
+use tried::OfPool;
 
 /// The page. Its plots of pools and its decisions are those of the first run.
 pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result<String> {
@@ -26,17 +30,25 @@ pub(crate) fn render(spec: &Spec, runs: &[Run], summary: &Summary<'_>) -> Result
         duration: duration(spec, runs),
         arriving: spec.duration_seconds,
         marks: Vec::new(),
+        bands: Vec::new(),
     };
     let shown = runs.first();
     let pools = shown.map_or(&[][..], |run| &run.outcome.pools);
     let sections = spec.pools.iter().zip(pools).enumerate();
     let sections = sections.map(|(position, (pool, series))| {
         let mishaps = faults::of_pool(&spec.faults, position, pool);
-        let marks = mishaps
-            .iter()
-            .flat_map(|mishap| mishap.marks.iter().copied())
-            .collect();
-        pool::section(pool, series, &mishaps, &Frame { marks, ..frame })
+        let tried = shown
+            .zip(summary.runs.first())
+            .map(|(run, told)| OfPool::new((position, pool), &run.outcome.tried, told));
+        let mut tried = tried.unwrap_or_default();
+        let gone_wrong = mishaps.iter().flat_map(|mishap| &mishap.marks);
+        let gone_wrong = gone_wrong.map(|at| (*at, Ink::Mishap));
+        let around = Frame {
+            marks: gone_wrong.chain(tried.marks()).collect(),
+            bands: std::mem::take(&mut tried.bands),
+            ..frame
+        };
+        pool::section(pool, series, (&mishaps, &tried), &around)
     });
     let sections = sections.collect::<Result<Vec<_>>>()?;
     let page = html! {
@@ -167,6 +179,41 @@ mod tests {
         }
         // Six plots for each pool, and four of the whole fleet.
         assert_eq!(page.matches("<svg").count(), 6 * spec.pools.len() + 4);
+    }
+
+    #[test]
+    fn what_was_tried_has_its_sections_and_nothing_else_does() {
+        let spec = fixture::spec();
+        let tried = fixture::tried(&spec);
+        let page = render(&spec, &tried, &Summary::new(&spec, &tried, 1.0)).unwrap();
+        let sections = [
+            "<h3>Shadows</h3>",
+            "<h3>Experiment</h3>",
+            "At the same load the candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
+            "Swapped at 1:00:00: other settings for cost-optimizer 0.1.0",
+            "Its own policies at the beginning",
+            "candidate decides",
+            "<strong>thrifty</strong>: queueing-analyzer 0.1.0",
+            "<strong>candidate</strong>: other settings for cost-optimizer 0.1.0",
+            "−1.24 to −0.71",
+        ];
+        let plain = self::page();
+        for section in sections {
+            assert_eq!(page.matches(section).count(), 1, "`{section}`");
+            assert!(!plain.contains(section), "`{section}`");
+        }
+        // One plot more, for the pool with a shadow; a mark of the swap in each of the other's six.
+        assert_eq!(
+            page.matches("<svg").count(),
+            plain.matches("<svg").count() + 1
+        );
+        let (swap, band) = ("stroke=\"#0A0010\"", "fill=\"#0C0110\"");
+        assert_eq!(page.matches(swap).count() - plain.matches(swap).count(), 6);
+        // Twelve turns of the candidate above each of seven plots.
+        assert_eq!(
+            page.matches(band).count() - plain.matches(band).count(),
+            12 * 7
+        );
     }
 
     #[test]

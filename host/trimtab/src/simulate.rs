@@ -4,6 +4,7 @@ mod files;
 mod policies;
 mod runs;
 mod scenario;
+mod shelf;
 
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &SimulateArguments, cache: &CacheArguments) -> Resu
     let scenario = scenario::open(arguments)?;
     let spec = scenario::resolve(&scenario, arguments)?;
     let sandbox = cache::sandbox(cache)?;
-    let decider = Decider::load(&sandbox, &scenario, arguments)?;
+    let decider = Decider::load(&sandbox, (&scenario, &spec), arguments)?;
     // Before the runs: whoever waits for them must not learn only then that it was for nothing.
     fs_err::create_dir_all(&arguments.out).context("output directory cannot be made")?;
     let baselines = scenario::baselines(&scenario.file.compare, &arguments.compare)?;

@@ -1,5 +1,8 @@
 //! `summary.json`: what the runs came to. Its field names are a promise to scripts.
 
+pub(crate) mod tried;
+pub(crate) mod words;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -7,8 +10,10 @@ use trimtab_contract::Descriptor;
 use trimtab_core::policies::Digest;
 use trimtab_sim::outcome::{OutOfReach, Outcome, Percentiles, RequestCounts};
 use trimtab_sim::spec::Spec;
+use trimtab_sim::tried::Deciding;
 
 use crate::figures;
+use tried::{Experiment, PoolPolicies, Shadow, Swap};
 
 /// A run that is over.
 pub(crate) struct Run {
@@ -22,8 +27,11 @@ pub(crate) struct Run {
 /// Who decided in a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Policies {
+    /// Of pools that name nobody.
     pub(crate) analyzer: Identity,
     pub(crate) optimizer: Identity,
+    /// By position, of pools that name their own: who decides there when the run begins.
+    pub(crate) pools: Vec<(usize, Deciding)>,
 }
 
 /// A policy, beyond doubt.
@@ -75,6 +83,15 @@ pub(crate) struct RunSummary<'a> {
     pub(crate) replica_changes: u64,
     pub(crate) ticks: u64,
     pub(crate) policy_faults: u64,
+    /// What only some scenarios have is left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pool_policies: Vec<PoolPolicies<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shadows: Vec<Shadow<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) experiments: Vec<Experiment<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) swaps: Vec<Swap<'a>>,
     /// For the table and the report.
     #[serde(skip)]
     pub(crate) out_of_reach: &'a [OutOfReach],
@@ -90,7 +107,7 @@ impl<'a> Summary<'a> {
                 duration_seconds: spec.duration_seconds,
             },
             wall_seconds,
-            runs: runs.iter().map(RunSummary::new).collect(),
+            runs: runs.iter().map(|run| RunSummary::new(spec, run)).collect(),
         }
     }
 
@@ -122,7 +139,7 @@ impl<'a> Summary<'a> {
 }
 
 impl<'a> RunSummary<'a> {
-    fn new(run: &'a Run) -> Self {
+    fn new(spec: &'a Spec, run: &'a Run) -> Self {
         let outcome = &run.outcome;
         Self {
             name: &run.name,
@@ -137,6 +154,10 @@ impl<'a> RunSummary<'a> {
             replica_changes: outcome.replica_changes,
             ticks: outcome.ticks,
             policy_faults: outcome.policy_faults,
+            pool_policies: tried::pools(spec, run),
+            shadows: tried::shadows(spec, run),
+            experiments: tried::experiments(spec, run),
+            swaps: tried::swaps(spec, run),
             out_of_reach: &outcome.out_of_reach,
         }
     }
@@ -184,6 +205,63 @@ mod tests {
                 "ttft_seconds"
             ]
         );
+        let tried = fixture::tried(&spec);
+        let json = serde_json::to_value(Summary::new(&spec, &tried, 1.5)).unwrap();
+        let run = &json["runs"][0];
+        assert_eq!(
+            keys(&run["shadows"][0]),
+            [
+                "active_cost_per_hour",
+                "candidate",
+                "candidate_cost_per_hour",
+                "disagreement_rate",
+                "faulted_ticks",
+                "mean_differences",
+                "pool",
+                "ticks"
+            ]
+        );
+        assert_eq!(
+            keys(&run["experiments"][0]),
+            [
+                "candidate",
+                "control",
+                "effects",
+                "pairs",
+                "phase",
+                "pool",
+                "stopped_because"
+            ]
+        );
+        assert_eq!(
+            keys(&run["experiments"][0]["control"]),
+            ["attainment", "cost_per_hour", "slots"]
+        );
+        assert_eq!(
+            keys(&run["experiments"][0]["effects"]),
+            ["attainment", "cost_per_hour"]
+        );
+        assert_eq!(
+            keys(&run["experiments"][0]["effects"]["attainment"]),
+            ["estimate", "interval", "standard_error"]
+        );
+        assert_eq!(
+            keys(&run["swaps"][0]),
+            ["after", "at_seconds", "before", "pool"]
+        );
+        assert_eq!(keys(&run["swaps"][0]["after"]), ["analyzers", "optimizer"]);
+        assert_eq!(
+            keys(&run["pool_policies"][0]),
+            ["analyzers", "optimizer", "pool"]
+        );
+        assert!(json["runs"][1]["shadows"].is_null());
+    }
+
+    #[test]
+    fn the_summary_of_who_decided_has_exactly_the_promised_fields() {
+        let spec = fixture::spec();
+        let runs = fixture::runs(&spec);
+        let json = serde_json::to_value(Summary::new(&spec, &runs, 1.5)).unwrap();
         assert_eq!(
             keys(&json["runs"][0]["analyzer"]),
             ["digest", "name", "version"]

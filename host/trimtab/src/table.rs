@@ -1,5 +1,7 @@
 //! The summary as a table for the terminal: a row for each run, and what must be known to read it.
 
+pub(crate) mod tried;
+
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
@@ -35,6 +37,9 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     for note in summary.out_of_reach() {
         text.push_str("\n ");
         text.push_str(&note);
+    }
+    if let Some(run) = summary.runs.first() {
+        text.push_str(&tried::render(run));
     }
     text
 }
@@ -78,6 +83,30 @@ mod tests {
         let note = table.lines().last().unwrap();
         for part in ["static:", "`chat`", "99 %", "95.97 %"] {
             assert!(note.contains(part), "{note}");
+        }
+    }
+
+    #[test]
+    fn what_was_tried_stands_below_the_runs() {
+        let spec = fixture::spec();
+        let plain = render(&Summary::new(&spec, &fixture::runs(&spec), 0.0));
+        for part in ["Shadows", "Experiments", "Swaps"] {
+            assert!(!plain.contains(part), "{plain}");
+        }
+        let tried = fixture::tried(&spec);
+        let table = render(&Summary::new(&spec, &tried, 0.0));
+        for part in [
+            "Shadows",
+            "thrifty",
+            "25.00 %",
+            "h100 −0.5",
+            "Experiments",
+            "candidate",
+            "chat: At the same load the candidate cost 9.8 % less (95 % interval 7.1 % to 12.4 % less)",
+            "Swaps",
+            "1:00:00 code: other settings for cost-optimizer 0.1.0 (sha256:5f5f5f5f5f5f…)",
+        ] {
+            assert!(table.contains(part), "`{part}` is not in:\n{table}");
         }
     }
 

@@ -104,6 +104,12 @@ pub(super) fn name(schema: &mut Schema) {
     schema.insert("pattern".to_owned(), r"^[^\x00-\x1f\x7f-\x9f]*$".into());
 }
 
+/// Analyzers, an optimizer, or both.
+pub(super) fn some_policy(schema: &mut Schema) {
+    let either = serde_json::json!([{"required": ["analyzers"]}, {"required": ["optimizer"]}]);
+    schema.insert("anyOf".to_owned(), either);
+}
+
 // Time.
 pub(super) const DURATION_SECONDS: Bounds = Bounds::from_to(1.0, trace::LONGEST_SECONDS);
 pub(super) const INSTANT_SECONDS: Bounds = Bounds::from_to(0.0, trace::LONGEST_SECONDS);
@@ -152,6 +158,13 @@ pub(super) const TOKENS_PER_SECOND: Bounds = Bounds::positive(1e9);
 pub(super) const PRIORITY: Bounds = Bounds::count(1, 1_000_000);
 pub(super) const AGE_SECONDS: Bounds = Bounds::from_to(1.0, trace::LONGEST_SECONDS);
 pub(super) const PERCENTILE: Bounds = Bounds::from_to(0.01, 0.99999);
+
+// Experiments: as the PoolPolicy has them.
+pub(super) const SLOT_SECONDS: Bounds = Bounds::from_to(1.0, trace::LONGEST_SECONDS);
+pub(super) const WASHOUT_SECONDS: Bounds = Bounds::from_to(0.0, trace::LONGEST_SECONDS);
+pub(super) const SLOTS: Bounds = Bounds::count(2, 10_000);
+pub(super) const SHARE: Bounds = Bounds::from_to(0.0, 1.0);
+pub(super) const RATIO: Bounds = Bounds::positive(1e6);
 
 // HPA's behaviour: as Kubernetes validates it.
 pub(super) const WINDOW_SECONDS: Bounds = Bounds::count(0, 3600);

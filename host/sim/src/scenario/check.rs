@@ -1,6 +1,6 @@
 //! A field's place in the scenario file, and checks that name it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use super::ScenarioError;
 use super::bounds::Bounds;
@@ -40,6 +40,16 @@ pub(super) struct Place<'a> {
     /// `None` for an option.
     scenario: Option<&'a str>,
     path: String,
+}
+
+/// As errors begin.
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.scenario {
+            write!(f, "{name}: ")?;
+        }
+        f.write_str(&self.path)
+    }
 }
 
 impl<'a> Place<'a> {
@@ -88,10 +98,7 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn trace_error(&self, source: TraceError) -> ScenarioError {
-        let path = match self.scenario {
-            Some(name) => format!("{name}: {}", self.path),
-            None => self.path.clone(),
-        };
+        let path = self.to_string();
         ScenarioError::Trace { path, source }
     }
 

@@ -2,6 +2,7 @@
 
 mod behavior;
 mod fleet;
+mod policies;
 mod workload;
 
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use trimtab_core::snapshot::{Behavior, Mode};
 
 pub use self::fleet::*;
+pub use self::policies::*;
 pub use self::workload::*;
 use super::{bounds, defaults};
 
@@ -49,7 +51,7 @@ pub struct ScenarioFile {
     /// Cost per hour that all pools together may reach.
     #[schemars(transform = bounds::BUDGET_PER_HOUR.shown())]
     pub budget_per_hour: Option<f64>,
-    /// Who decides. Without it: the built-in analyzer and optimizer.
+    /// Who decides in pools that name nobody. Without it: the built-in analyzer and optimizer.
     #[serde(default)]
     pub policies: PoliciesEntry,
     /// At least one.
@@ -58,6 +60,9 @@ pub struct ScenarioFile {
     /// What goes wrong, and when.
     #[serde(default)]
     pub faults: Vec<FaultEntry>,
+    /// Policies that make room for others while it runs.
+    #[serde(default)]
+    pub swaps: Vec<SwapEntry>,
     /// Baselines to run beside it.
     #[serde(default)]
     pub compare: Vec<Baseline>,
@@ -86,27 +91,6 @@ pub struct TimingEntry {
     pub long_window_seconds: f64,
 }
 
-/// Who decides.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PoliciesEntry {
-    /// Turns measurements into supply and demand. Without it: `builtin:queueing-analyzer`.
-    pub analyzer: PolicyEntry,
-    /// Turns supply and demand into replica counts. Without it: `builtin:cost-optimizer`.
-    pub optimizer: PolicyEntry,
-}
-
-/// A policy and its settings.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PolicyEntry {
-    /// `builtin:NAME`, or the path of a component, from the scenario file. Without it: the
-    /// built-in one.
-    pub policy: Option<String>,
-    /// As the policy's own schema says.
-    pub settings: serde_json::Map<String, serde_json::Value>,
-}
-
 /// One model, the variants that serve it, and what it serves.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -124,6 +108,14 @@ pub struct PoolEntry {
     /// What the guard holds it to.
     #[serde(default)]
     pub rules: RulesEntry,
+    /// Who decides here, in place of the scenario's own.
+    #[serde(default)]
+    pub policies: PoolPoliciesEntry,
+    /// Who is asked too, and given to nobody.
+    #[serde(default)]
+    pub shadows: Vec<ShadowEntry>,
+    /// Who takes turns with the pool's own policies.
+    pub experiment: Option<ExperimentEntry>,
     /// Where its requests come from.
     pub workload: WorkloadEntry,
     /// At least one.

@@ -16,7 +16,7 @@ use crate::mix::{Inventory, Limits};
 use crate::spec::{FaultSpec, PoolSpec, Spec, Timing};
 
 /// Between the seeds of two pools: the golden ratio's bits, as splitmix64 has them.
-const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Most turns of a clock in a run: every tick leaves a decision of each pool in memory. 173 days
 /// at 15 s.
@@ -95,7 +95,7 @@ impl Scenario {
             file.budget_per_hour,
         )?;
         start_together(&mut resolved, file, &inventory);
-        Ok(Spec {
+        let spec = Spec {
             name: file.name.clone(),
             seed: overrides.seed.unwrap_or(file.seed),
             duration_seconds,
@@ -105,7 +105,11 @@ impl Scenario {
             pools: resolved,
             inventory,
             budget_per_hour,
-        })
+        };
+        // What is wrong with policies is said here too, to whoever does not ask for them.
+        self.pools(&spec)?;
+        self.swaps(&spec)?;
+        Ok(spec)
     }
 
     fn arrivals(

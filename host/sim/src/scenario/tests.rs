@@ -243,7 +243,7 @@ fn policies_are_found_from_the_scenario_file() {
         PolicyChoice {
             reference: "some/where/mine.wasm".to_owned(),
             settings: "{\"keep\":2}".to_owned(),
-            settings_place: "s.yaml: policies.optimizer.settings".to_owned(),
+            place: "s.yaml: policies.optimizer".to_owned(),
         }
     );
 }
@@ -540,7 +540,7 @@ fn scenarios_that_do_not_exist_name_those_that_do() {
     let error = Scenario::open("night").unwrap_err().to_string();
     assert_eq!(
         error,
-        "scenario `night` is neither a file nor built in; built in are: built-in, day"
+        "scenario `night` is neither a file nor built in; built in are: built-in, day, trial"
     );
 }
 
@@ -556,5 +556,6 @@ fn the_shipped_scenario_compares_with_all_baselines() {
 }
 
 mod plausible;
+mod policies;
 mod schema;
 mod yaml;

@@ -5,6 +5,7 @@ mod draw;
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
 
+use super::arms::Band;
 use super::axis::{Axis, Unit};
 use super::ink::Ink;
 use super::series::Segments;
@@ -51,8 +52,10 @@ pub(crate) struct Frame {
     pub(crate) duration: f64,
     /// Seconds for which requests arrive.
     pub(crate) arriving: f64,
-    /// Instants at which something went wrong, in seconds from the start.
-    pub(crate) marks: Vec<f64>,
+    /// Instants at which something went wrong or was changed, in seconds from the start.
+    pub(crate) marks: Vec<(f64, Ink)>,
+    /// Whose turn it was, above each plot.
+    pub(crate) bands: Vec<Band>,
 }
 
 impl Chart {
@@ -160,6 +163,7 @@ mod tests {
             duration: 600.0,
             arriving: 600.0,
             marks: Vec::new(),
+            bands: Vec::new(),
         };
         latency(segments).figure(&frame).unwrap().into_string()
     }
@@ -174,6 +178,25 @@ mod tests {
     fn a_point_alone_is_a_dot() {
         let drawn = figure(vec![vec![(0.0, 0.1), (60.0, 0.2)], vec![(300.0, 0.1)]]);
         assert_eq!(drawn.matches("<circle").count(), 1);
+    }
+
+    #[test]
+    fn bands_stand_above_the_lines() {
+        let frame = Frame {
+            duration: 600.0,
+            arriving: 600.0,
+            marks: Vec::new(),
+            bands: vec![Band {
+                from: 0.0,
+                to: 300.0,
+                ink: Ink::Arm(1),
+            }],
+        };
+        let chart = latency(vec![vec![(0.0, 0.1), (60.0, 0.2)]]);
+        let drawn = chart.figure(&frame).unwrap().into_string();
+        // Half of the plot's 534 units of width, above the axis that begins at 20.
+        let expected = r##"<rect x="58" y="6" width="267" height="8""##;
+        assert!(drawn.contains(expected), "{drawn}");
     }
 
     #[test]

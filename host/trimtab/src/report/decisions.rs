@@ -59,6 +59,7 @@ fn row(event: &Event<'_>, start_ms: u64, several: bool) -> Markup {
                     " to " (instant(event.until_ms, start_ms))
                     div .why { (event.ticks) " ticks" }
                 }
+                @if let Some(arm) = decision.arm { div .why { (arm) } }
             }
             @if several { td .nowrap { (decision.pool) } }
             td .replicas { @for variant in &decision.variants { (count(variant)) } }

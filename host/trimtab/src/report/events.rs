@@ -69,7 +69,8 @@ fn changes(decision: &PoolDecision) -> bool {
 }
 
 fn says_the_same(one: &PoolDecision, other: &PoolDecision) -> bool {
-    !changes(one) && !changes(other) && steps(one).eq(steps(other)) && calls(one).eq(calls(other))
+    let is_still = !changes(one) && !changes(other) && one.arm == other.arm;
+    is_still && steps(one).eq(steps(other)) && calls(one).eq(calls(other))
 }
 
 fn steps(decision: &PoolDecision) -> impl Iterator<Item = (usize, &GuardStep)> {

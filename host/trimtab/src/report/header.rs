@@ -5,7 +5,7 @@ use trimtab_sim::spec::Spec;
 
 use super::ink::Ink;
 use crate::figures;
-use crate::summary::{Identity, RunSummary, Summary};
+use crate::summary::{Identity, RunSummary, Summary, words};
 
 pub(crate) fn section(spec: &Spec, summary: &Summary<'_>) -> Markup {
     html! {
@@ -28,7 +28,9 @@ pub(crate) fn section(spec: &Spec, summary: &Summary<'_>) -> Markup {
                 @if let (Some(analyzer), Some(optimizer)) = (run.analyzer, run.optimizer) {
                     p .policies {
                         "Policies of " strong { (run.name) } ": " (policy(analyzer))
-                        " and " (policy(optimizer)) "."
+                        " and " (policy(optimizer))
+                        @if !run.pool_policies.is_empty() { ", where a pool names none" }
+                        "."
                     }
                 }
             }
@@ -144,11 +146,9 @@ fn row(position: usize, run: &RunSummary<'_>, yardstick: Option<&RunSummary<'_>>
 }
 
 fn policy(identity: &Identity) -> Markup {
-    let digest = identity.digest.0.as_str();
-    let short = digest.get(..19).unwrap_or(digest);
     html! {
         (identity.name) " " (identity.version) " ("
-        code title=(digest) { (short) @if short.len() < digest.len() { "…" } } ")"
+        code title=(identity.digest.0) { (words::short(&identity.digest)) } ")"
     }
 }
 

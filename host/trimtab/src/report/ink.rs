@@ -15,6 +15,8 @@ pub(crate) enum Ink {
     Objective,
     /// Something that the scenario lets go wrong.
     Mishap,
+    /// Other policies from here on.
+    Swap,
     /// What the fleet is given, whoever decides.
     Arrivals,
     /// 0, 1, 2: the 50th, 95th and 99th percentile, in shades of the first run's colour.
@@ -25,6 +27,12 @@ pub(crate) enum Ink {
     Variant(usize),
     /// By position in the pool: replicas asked for, the same colour dashed.
     Asked(usize),
+    /// By position in the pool: what a shadow would have asked for.
+    Shadow(usize),
+    /// 0 and 1: the turn of an experiment's control and candidate.
+    Arm(usize),
+    /// The same while it counts for nothing, in a paler colour.
+    Washout(usize),
 }
 
 /// Light and dark form of a colour.
@@ -34,6 +42,7 @@ const TEXT: Pair = ("#3c4450", "#b4bcc8");
 const GRID: Pair = ("#e3e6ea", "#2c323a");
 const OBJECTIVE: Pair = ("#b3312c", "#f0716b");
 const MISHAP: Pair = ("#b9742f", "#c98a4a");
+const SWAP: Pair = ("#171b21", "#e8ebef");
 const ARRIVALS: Pair = ("#5c6673", "#9aa4b2");
 const PERCENTILES: [Pair; 3] = [
     ("#9cc3f7", "#3768ad"),
@@ -58,6 +67,15 @@ const VARIANTS: [Pair; 8] = [
     ("#4f7a6b", "#86bfa9"),
 ];
 
+const SHADOWS: [Pair; 4] = [
+    ("#c2387f", "#f072b0"),
+    ("#0f8f9c", "#3cc4d1"),
+    ("#c08400", "#e3a92f"),
+    ("#6a7f1f", "#a9c04a"),
+];
+const ARMS: [Pair; 2] = [("#8a9099", "#8d95a1"), ("#d9601a", "#f08a4b")];
+const WASHOUTS: [Pair; 2] = [("#d9dce0", "#3d434b"), ("#f7d3bd", "#6e4630")];
+
 impl Ink {
     /// The marker that stands for this ink in a drawing.
     pub(crate) fn marker(self) -> RGBColor {
@@ -71,7 +89,19 @@ impl Ink {
     }
 
     pub(crate) fn is_dashed(self) -> bool {
-        matches!(self, Self::Asked(_) | Self::Objective | Self::Mishap)
+        matches!(
+            self,
+            Self::Asked(_) | Self::Objective | Self::Mishap | Self::Swap | Self::Shadow(_)
+        )
+    }
+
+    /// Of a line. What was only thought of is drawn thinner than what was done.
+    pub(crate) fn width(self) -> u32 {
+        if matches!(self, Self::Shadow(_)) {
+            1
+        } else {
+            2
+        }
     }
 
     fn place(self) -> (u8, usize) {
@@ -85,6 +115,10 @@ impl Ink {
             Self::Variant(position) => (7, position % VARIANTS.len()),
             Self::Asked(position) => (8, position % VARIANTS.len()),
             Self::Mishap => (9, 0),
+            Self::Swap => (10, 0),
+            Self::Shadow(position) => (11, position % SHADOWS.len()),
+            Self::Arm(position) => (12, position % ARMS.len()),
+            Self::Washout(position) => (13, position % WASHOUTS.len()),
         }
     }
 
@@ -95,9 +129,13 @@ impl Ink {
             Self::Grid => "grid".to_owned(),
             Self::Objective => "objective".to_owned(),
             Self::Mishap => "mishap".to_owned(),
+            Self::Swap => "swap".to_owned(),
             Self::Arrivals => "arrivals".to_owned(),
             Self::Percentile(_) => format!("percentile-{position}"),
             Self::Run(_) => format!("run-{position}"),
+            Self::Shadow(_) => format!("shadow-{position}"),
+            Self::Arm(_) => format!("arm-{position}"),
+            Self::Washout(_) => format!("washout-{position}"),
             Self::Variant(_) | Self::Asked(_) => format!("variant-{position}"),
         }
     }
@@ -108,6 +146,7 @@ impl Ink {
             (Self::Grid, GRID),
             (Self::Objective, OBJECTIVE),
             (Self::Mishap, MISHAP),
+            (Self::Swap, SWAP),
             (Self::Arrivals, ARRIVALS),
         ];
         single
@@ -116,6 +155,9 @@ impl Ink {
             .chain(numbered(&RUNS, Self::Run))
             .chain(numbered(&VARIANTS, Self::Variant))
             .chain(numbered(&VARIANTS, Self::Asked))
+            .chain(numbered(&SHADOWS, Self::Shadow))
+            .chain(numbered(&ARMS, Self::Arm))
+            .chain(numbered(&WASHOUTS, Self::Washout))
     }
 }
 

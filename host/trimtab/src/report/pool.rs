@@ -11,19 +11,20 @@ use super::chart::{Chart, Frame, Line, Objective, Span};
 use super::faults::Mishap;
 use super::ink::Ink;
 use super::series::{self, Gather, Segments};
+use super::tried::OfPool;
 use crate::figures;
 
 /// The section of one pool.
 pub(crate) fn section(
     spec: &PoolSpec,
     series: &PoolSeries,
-    mishaps: &[Mishap],
+    (mishaps, tried): (&[Mishap], &OfPool<'_>),
     frame: &Frame,
 ) -> Result<Markup> {
     let promise = &spec.objective;
-    let charts = [
-        arrivals(series, frame.arriving),
-        replicas(series),
+    let mut charts = vec![arrivals(series, frame.arriving), replicas(series)];
+    charts.extend(tried.chart(spec, series));
+    charts.extend([
         latency("Time to first token", series, promise, promise.ttft, |s| {
             s.ttft_seconds
         }),
@@ -32,7 +33,7 @@ pub(crate) fn section(
         }),
         queue(series),
         cost(series),
-    ];
+    ]);
     let charts = charts
         .iter()
         .map(|chart| chart.figure(frame))
@@ -43,7 +44,9 @@ pub(crate) fn section(
             p .lead { "Serves " strong { (spec.model) } ". " (promised(promise)) (attained(series))
                 @for mishap in mishaps { " " (mishap.sentence) }
             }
+            (tried.lead())
             div .grid { @for chart in charts { (chart) } }
+            (tried.results())
         }
     })
 }

@@ -145,7 +145,7 @@ fn point(several: &[(f64, Option<f64>)], gather: Gather) -> Option<(f64, f64)> {
 }
 
 /// Only the corners of a stepped line: a constant count costs two points, however long.
-fn stepped(values: impl Iterator<Item = (f64, f64)>) -> Segments {
+pub(crate) fn stepped(values: impl Iterator<Item = (f64, f64)>) -> Segments {
     let mut corners: Vec<(f64, f64)> = Vec::new();
     let mut last = None;
     for (at, value) in values {

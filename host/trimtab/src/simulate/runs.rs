@@ -40,13 +40,8 @@ pub(crate) fn all(
 
 fn with_engine(spec: &Spec, decider: &Decider, bars: &Bars) -> Run {
     let bar = bars.bar(ENGINE);
-    let policies = spec
-        .pools
-        .iter()
-        .map(|_| decider.policies.clone())
-        .collect();
-    let outcome =
-        trimtab_sim::run::run(spec, &mut Engine::new(policies), &mut |done| bar.show(done));
+    let mut engine = Engine::new(decider.bindings.clone()).with_swaps(decider.swaps.clone());
+    let outcome = trimtab_sim::run::run(spec, &mut engine, &mut |done| bar.show(done));
     Run {
         name: ENGINE.to_owned(),
         policies: Some(decider.identities.clone()),

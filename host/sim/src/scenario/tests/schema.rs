@@ -61,13 +61,17 @@ fn every_number_has_bounds() {
             open.push(path.to_owned());
         }
     });
-    assert_eq!(open, [".seed"], "any whole number of 64 bits is a seed");
+    let seeds = open.iter().all(|path| path.ends_with(".seed"));
+    assert!(
+        seeds && open.len() == 2,
+        "any whole number of 64 bits is a seed: {open:?}"
+    );
 }
 
 /// What stands in the small scenario, and what takes its place.
 type Change = (&'static str, &'static str);
 
-const GOOD: [Change; 19] = [
+const GOOD: [Change; 23] = [
     ("name: small", "name: \"5\""),
     ("duration-seconds: 120", "duration-seconds: 1.5"),
     (
@@ -129,9 +133,25 @@ const GOOD: [Change; 19] = [
         "max-replicas: 4",
         "cost-per-hour: 0, role: both, startup: {mean-seconds: 0, spread: 0}",
     ),
+    (
+        "    workload:",
+        "    policies: {optimizer: {policy: a.wasm, settings: {a: 1}}}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    shadows: [{name: a, analyzers: [{policy: a.wasm}]}]\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    experiment: {candidate: {optimizer: {policy: a}}, max-slots: 2, stop-if: {}}\n    workload:",
+    ),
+    (
+        "duration-seconds: 120",
+        "duration-seconds: 120\nswaps: [{at-seconds: 120, pool: chat, optimizer: {policy: a}}]",
+    ),
 ];
 
-const BAD: [Change; 47] = [
+const BAD: [Change; 59] = [
     ("name: small", "name: 5"),
     ("name: small", "name: ~"),
     ("name: small", "name: ''"),
@@ -221,6 +241,51 @@ const BAD: [Change; 47] = [
     ("max-replicas: 4", "constants: {kv-capacity-tokens: 0}"),
     ("max-replicas: 4", "role: all"),
     ("max-replicas: 4", "startup: {spread: -0.1}"),
+    (
+        "    workload:",
+        "    policies: {analyzers: []}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    policies: {analyzer: {policy: a}}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    policies: {optimizer: {settings: {}}}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    policies: {optimizer: {policy: ''}}\n    workload:",
+    ),
+    ("    workload:", "    shadows: [{name: a}]\n    workload:"),
+    (
+        "    workload:",
+        "    shadows: [{analyzers: [{policy: a}]}]\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    experiment: {candidate: {}}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    experiment: {candidate: {optimizer: {policy: a}}, slot: 30m}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    experiment: {candidate: {optimizer: {policy: a}}, max-slots: 1}\n    workload:",
+    ),
+    (
+        "    workload:",
+        "    experiment: {candidate: {optimizer: {policy: a}}, stop-if: {attainment-below: 2}}\n    workload:",
+    ),
+    (
+        "duration-seconds: 120",
+        "duration-seconds: 120\nswaps: [{at-seconds: 1, pool: chat}]",
+    ),
+    (
+        "duration-seconds: 120",
+        "duration-seconds: 120\nswaps: [{pool: chat, optimizer: {policy: a}}]",
+    ),
 ];
 
 #[test]

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use plotters::chart::ChartContext;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::prelude::{
-    ChartBuilder, Circle, IntoDrawingArea as _, LineSeries, PathElement, SVGBackend,
+    ChartBuilder, Circle, IntoDrawingArea as _, LineSeries, PathElement, Rectangle, SVGBackend,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, IntoFont as _, ShapeStyle, TextStyle};
@@ -15,6 +15,12 @@ use crate::report::ink::Ink;
 
 /// Width and height of a drawing, in its own units; the page scales it.
 const SIZE: (u32, u32) = (640, 210);
+
+/// Upper and lower edge of the bands above a plot.
+const BANDS: (i32, i32) = (6, 14);
+
+/// Where a plot begins that has bands above it.
+const BELOW_BANDS: u32 = 20;
 
 /// Where the lines of a plot are drawn.
 type Canvas<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
@@ -27,15 +33,25 @@ pub(super) fn svg(chart: &Chart, frame: &Frame, vertical: Axis) -> Result<String
         let time = Axis::time(frame.duration);
         let (bottom, top) = (vertical.low(), vertical.high());
         let mut canvas = ChartBuilder::on(&area)
-            .margin_top(8)
+            .margin_top(if frame.bands.is_empty() {
+                8
+            } else {
+                BELOW_BANDS
+            })
             .margin_right(48)
             .x_label_area_size(22)
             .y_label_area_size(58)
             .build_cartesian_2d(time.clone(), vertical)
             .map_err(unplottable)?;
         axes(&mut canvas, &time, chart.unit)?;
-        for at in &frame.marks {
-            straight(&mut canvas, (*at, bottom), (*at, top), Ink::Mishap, 1)?;
+        for band in &frame.bands {
+            let place = |at: f64| canvas.plotting_area().map_coordinate(&(at, bottom)).0;
+            let corners = [(place(band.from), BANDS.0), (place(band.to), BANDS.1)];
+            let filled = Rectangle::new(corners, band.ink.marker().filled());
+            area.draw(&filled).map_err(unplottable)?;
+        }
+        for (at, ink) in &frame.marks {
+            straight(&mut canvas, (*at, bottom), (*at, top), *ink, 1)?;
         }
         for line in chart.lines.iter().rev() {
             draw_line(&mut canvas, line)?;
@@ -63,7 +79,7 @@ fn axes(canvas: &mut Canvas<'_, '_>, time: &Axis, unit: Unit) -> Result<()> {
 }
 
 fn draw_line(canvas: &mut Canvas<'_, '_>, line: &Line) -> Result<()> {
-    let stroke = line.ink.marker().stroke_width(2);
+    let stroke = line.ink.marker().stroke_width(line.ink.width());
     for segment in &line.segments {
         let path = LineSeries::new(segment.iter().copied(), stroke);
         canvas.draw_series(path).map_err(unplottable)?;
