@@ -111,6 +111,7 @@ pub struct DirectorySource {
 /// A key of a ConfigMap's `binaryData`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigMapSource {
+    /// Of the ConfigMap.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// Without it, the ConfigMap must have exactly one.
@@ -140,6 +141,7 @@ pub struct OciSource {
 /// An object of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LocalReference {
+    /// Of the object.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
 }
@@ -193,9 +195,10 @@ pub struct ScalingPolicyStatus {
     /// The version that stands in when this one faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good_digest: Option<String>,
-    /// What the policy says of itself.
+    /// What the policy calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What it says of its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// `analyzer`, `optimizer`, or `analyzer,optimizer`.

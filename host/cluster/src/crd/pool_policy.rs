@@ -157,6 +157,7 @@ pub enum ActuationSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleToZeroSpec {
+    /// Whether it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// How long nothing must have been served, e.g. `10m`.
@@ -197,6 +198,7 @@ pub struct ScalingRulesSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SelectPolicySpec")]
     pub select_policy: Option<SelectPolicySpec>,
+    /// How much may change in which period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub policies: Option<Vec<RatePolicySpec>>,
@@ -219,8 +221,10 @@ pub enum SelectPolicySpec {
 pub struct RatePolicySpec {
     #[serde(rename = "type")]
     pub kind: RateKindSpec,
+    /// Pods, or per cent of the replicas that there are.
     #[schemars(range(min = 1))]
     pub value: u32,
+    /// Over how long it is counted.
     #[schemars(range(min = 1, max = 1800))]
     pub period_seconds: u32,
 }
@@ -347,10 +351,12 @@ pub struct PoolPolicyStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolStatus {
+    /// Of the pool.
     pub name: String,
     /// Who decided last, e.g. `queueing-analyzer 0.1.0 sha256:…`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub analyzers: Vec<String>,
+    /// Who planned last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<String>,
     /// How each candidate compares with them.
@@ -365,13 +371,15 @@ pub struct PoolStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShadowStatus {
+    /// Of the candidate.
     pub name: String,
     /// Since when it is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub since: Option<String>,
-    /// Ticks in which it was asked, and in which there was no time left for it.
+    /// Ticks in which it was asked.
     pub ticks: u64,
+    /// Ticks in which there was no time left for it.
     pub skipped: u64,
     /// Ticks in which one of its policies faulted.
     pub faulted: u64,
@@ -381,6 +389,7 @@ pub struct ShadowStatus {
     /// Cost per hour of what is asked for, as a mean over ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_cost_per_hour: Option<f64>,
+    /// Cost per hour of what it would ask for, as a mean over ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_cost_per_hour: Option<f64>,
     /// By variant.
@@ -393,9 +402,11 @@ pub struct ShadowStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComparedStatus {
+    /// Name of the variant.
     pub variant: String,
-    /// In the last tick.
+    /// What was asked for in the last tick.
     pub active: u32,
+    /// What it would have asked for in the last tick.
     pub candidate: u32,
     /// Candidate less active, over all ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -427,9 +438,12 @@ pub struct ExperimentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArmStatus {
+    /// Slots of it that count.
     pub slots: u64,
+    /// Mean cost per hour of the replicas that it held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_per_hour: Option<f64>,
+    /// Share of requests that met the objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<f64>,
 }
@@ -438,9 +452,12 @@ pub struct ArmStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectStatus {
+    /// Candidate less control.
     pub effect: f64,
+    /// Of the effect.
     pub standard_error: f64,
-    /// Bounds of the 95 % confidence interval.
+    /// The lower end of the 95 % confidence interval.
     pub low: f64,
+    /// The upper end of the 95 % confidence interval.
     pub high: f64,
 }
