@@ -34,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let given = std::env::args().skip(1);
-    let given = given.filter(|argument| !argument.starts_with("--")).next();
+    let mut given = std::env::args().skip(1);
+    let given = given.find(|argument| !argument.starts_with("--"));
     let swaps = given.map_or(Ok(SWAPS), |swaps| swaps.parse())?;
     let plane = ControlPlane::shared().await?;
     install_own(plane).await?;
@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
         namespace
             .apply_json(variant_autoscaling("chat-h100", "Llama-3.1-8B", 6))
             .await?;
+        println!("{} pods behind {}", chat.pods.len(), chat.picker);
         chat.emulator.set_rate(0, LOAD);
         put(scratch.path(), 0)?;
         bind(namespace).await?;

@@ -151,7 +151,8 @@ async fn wait_for_analyzer(
     let what = format!("{pool} is decided by {digest}");
     wait_until(&what, DEADLINE, async || {
         let of_pool = pool_status(namespace, pool).await?;
-        let analyzers = of_pool["analyzers"].to_string();
+        let analyzers = of_pool.get("analyzers").map(Value::to_string);
+        let analyzers = analyzers.unwrap_or_default();
         ensure!(analyzers.contains(digest), "{analyzers}");
         Ok(of_pool)
     })

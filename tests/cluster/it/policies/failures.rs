@@ -104,82 +104,95 @@ async fn what_cannot_be_is_refused_by_the_api_server() -> anyhow::Result<()> {
     .await
 }
 
+/// Objects of which each fails in a way of its own, and one that does not.
+async fn have_reasons(namespace: &Namespace) -> anyhow::Result<()> {
+    in_map(namespace, "text", b"#!/bin/sh").await?;
+    in_map(namespace, "imports", &wat::parse_str(IMPORTS)?).await?;
+    in_map(namespace, "good", &version(1)).await?;
+    let source = json!({"configMap": {"name": "good"}});
+    let other = digest(b"another");
+    scaling_policy(
+        namespace,
+        "pinned",
+        json!({"source": source, "digest": other}),
+    )
+    .await?;
+    scaling_policy(
+        namespace,
+        "unfit",
+        json!({"source": source, "settings": {"headrom": 1}}),
+    )
+    .await?;
+    let absent = json!({"source": {"directory": {"file": "absent.wasm"}}});
+    scaling_policy(namespace, "absent", absent).await?;
+    scaling_policy(
+        namespace,
+        "unknown",
+        json!({"source": {"builtin": "nobody"}}),
+    )
+    .await?;
+    for (name, reason, says) in [
+        ("text", "NotAComponent", "not WebAssembly"),
+        ("imports", "ForbiddenImport", "wasi:clocks/wall-clock@0.2.0"),
+        ("pinned", "DigestMismatch", other.as_str()),
+        (
+            "unfit",
+            "SettingsInvalid",
+            "spec.settings.headrom: `headrom` is not known",
+        ),
+        ("absent", "NotFound", "absent.wasm"),
+        ("unknown", "NotFound", "nobody"),
+        ("good", "Loaded", "loaded"),
+    ] {
+        let told = wait_for_reason(namespace, SCALING_POLICY, name, ("Ready", reason)).await?;
+        ensure!(told.contains(says), "{name}: {told}");
+    }
+    Ok(())
+}
+
+/// A younger PoolPolicy for the pool comes, and goes.
+async fn contest(namespace: &Namespace) -> anyhow::Result<()> {
+    pool_policy(
+        namespace,
+        "rival",
+        json!({"poolRef": {"name": "chat"}, "mode": "Paused"}),
+    )
+    .await?;
+    let told = wait_for_reason(namespace, POOL_POLICY, "rival", ("Accepted", "Conflict")).await?;
+    ensure!(told.contains("PoolPolicy chat"), "{told}");
+    let told = wait_for_reason(namespace, POOL_POLICY, "chat", ("Accepted", "Contested")).await?;
+    ensure!(told.contains("rival"), "{told}");
+    delete(namespace, POOL_POLICY, "rival").await?;
+    wait_for_reason(namespace, POOL_POLICY, "chat", ("Accepted", "Accepted")).await?;
+    Ok(())
+}
+
 #[tokio::test]
-async fn each_way_to_fail_has_its_reason_and_the_pool_goes_down_the_ladder() -> anyhow::Result<()> {
+async fn each_way_to_fail_has_its_reason() -> anyhow::Result<()> {
     let scratch = Scratch::new("policies")?;
-    let directory = scratch.path().to_owned();
+    let directory = format!("--set=policies.directory={}", scratch.path().display());
+    with_chat(async |plane, namespace, chat| {
+        let flags = [directory.as_str(), "--listen-metrics=0"];
+        let _operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
+        have_reasons(namespace).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_policy_that_is_deleted_while_it_decides_strands_no_pool() -> anyhow::Result<()> {
     with_chat(async |plane, namespace, chat| {
         let port = free_port()?;
-        let flags = [
-            format!("--set=policies.directory={}", directory.display()),
-            format!("--listen-metrics=127.0.0.1:{port}"),
-        ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let _operator = operate_with(plane, namespace, chat, &flags, &[]).await?;
+        let listen = format!("--listen-metrics=127.0.0.1:{port}");
+        let _operator = operate_with(plane, namespace, chat, &[listen.as_str()], &[]).await?;
         chat.emulator.set_rate(0, HEAVY);
         let before = wait_for(namespace, "growth", |of| desired(of) > Some(1)).await?;
 
-        in_map(namespace, "text", b"#!/bin/sh").await?;
-        in_map(namespace, "imports", &wat::parse_str(IMPORTS)?).await?;
         in_map(namespace, "good", &version(1)).await?;
-        let source = json!({"configMap": {"name": "good"}});
-        let other = digest(b"another");
-        scaling_policy(
-            namespace,
-            "pinned",
-            json!({"source": source, "digest": other}),
-        )
-        .await?;
-        scaling_policy(
-            namespace,
-            "unfit",
-            json!({"source": source, "settings": {"headrom": 1}}),
-        )
-        .await?;
-        let absent = json!({"source": {"directory": {"file": "absent.wasm"}}});
-        scaling_policy(namespace, "absent", absent).await?;
-        scaling_policy(
-            namespace,
-            "unknown",
-            json!({"source": {"builtin": "nobody"}}),
-        )
-        .await?;
-        for (name, reason, says) in [
-            ("text", "NotAComponent", "not WebAssembly"),
-            ("imports", "ForbiddenImport", "wasi:clocks/wall-clock@0.2.0"),
-            ("pinned", "DigestMismatch", other.as_str()),
-            (
-                "unfit",
-                "SettingsInvalid",
-                "spec.settings.headrom: `headrom` is not known",
-            ),
-            ("absent", "NotFound", "absent.wasm"),
-            ("unknown", "NotFound", "nobody"),
-            ("good", "Loaded", "loaded"),
-        ] {
-            let told = wait_for_reason(namespace, SCALING_POLICY, name, ("Ready", reason)).await?;
-            ensure!(told.contains(says), "{name}: {told}");
-        }
-
         bind(namespace, "chat", "good").await?;
         wait_for_analyzer(namespace, "chat", &digest(&version(1))).await?;
         wait_for_reason(namespace, POOL_POLICY, "chat", ("Bound", "Bound")).await?;
-        // A younger one for the same pool.
-        pool_policy(
-            namespace,
-            "rival",
-            json!({"poolRef": {"name": "chat"}, "mode": "Paused"}),
-        )
-        .await?;
-        let told =
-            wait_for_reason(namespace, POOL_POLICY, "rival", ("Accepted", "Conflict")).await?;
-        ensure!(told.contains("PoolPolicy chat"), "{told}");
-        let told =
-            wait_for_reason(namespace, POOL_POLICY, "chat", ("Accepted", "Contested")).await?;
-        ensure!(told.contains("rival"), "{told}");
-        delete(namespace, POOL_POLICY, "rival").await?;
-        wait_for_reason(namespace, POOL_POLICY, "chat", ("Accepted", "Accepted")).await?;
-
+        contest(namespace).await?;
         // What decides is deleted under it, while there is less to do: it goes on, and takes nothing
         // away.
         delete(namespace, SCALING_POLICY, "good").await?;
