@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 use trimtab_contract::{Context, Knowledge};
 
+use crate::breaker::Asked;
 use crate::decision::{Analyzed, Call};
 use crate::guard::shape;
-use crate::ladder::climb;
+use crate::ladder::{Climbed, climb};
 use crate::memory::Memory;
 use crate::policies::{Analyzer, Bound, PoolPolicies};
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -56,6 +57,7 @@ pub(crate) fn analyze(
 /// What one analyzer gave, before it is taken up.
 struct Answer {
     analyzed: Analyzed,
+    asked: Vec<Asked>,
     learned: Vec<Knowledge>,
     state: Vec<u8>,
 }
@@ -80,7 +82,11 @@ fn ask(
     (memory, states): (&Memory, Option<&States>),
     knowledge: &[Knowledge],
 ) -> Answer {
-    let (call, analysis) = climb(
+    let Climbed {
+        call,
+        answer: analysis,
+        asked,
+    } = climb(
         bound,
         &memory.breakers,
         snapshot.now_ms,
@@ -106,6 +112,7 @@ fn ask(
         };
         return Answer {
             analyzed,
+            asked,
             learned: Vec::new(),
             state: Vec::new(),
         };
@@ -116,6 +123,7 @@ fn ask(
             stages: analysis.stages,
             notes: analysis.notes,
         },
+        asked,
         learned: analysis.learned,
         state: analysis.state,
     }
@@ -133,12 +141,13 @@ pub(crate) fn context(snapshot: &Snapshot, settings: &str, state: Vec<u8>) -> Co
 fn remember(
     now_ms: u64,
     subject: &Subject<'_>,
-    answers: Vec<Answer>,
+    mut answers: Vec<Answer>,
     memory: &mut Memory,
     learned: &mut Vec<Knowledge>,
 ) -> Vec<Analyzed> {
-    for answer in &answers {
-        memory.record(&answer.analyzed.call, now_ms);
+    for answer in &mut answers {
+        let asked = std::mem::take(&mut answer.asked);
+        memory.record(&answer.analyzed.call, asked, now_ms);
     }
     let bounds = subject
         .policies

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Call;
+use crate::memory::fnv;
 use crate::policies::Digest;
 
 /// Faults in a row that open a breaker.
@@ -22,7 +22,30 @@ const FORGOTTEN_AFTER_MS: u64 = 86_400_000;
 /// The breakers of all policies that have faulted since they last answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Breakers(BTreeMap<Digest, Breaker>);
+pub(crate) struct Breakers(BTreeMap<Circuit, Breaker>);
+
+/// What has a breaker: a policy with the settings and limits that it is called with. With others it
+/// may answer, and whoever calls it so is not to go without.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Circuit(String);
+
+/// A policy that was really called.
+pub(crate) struct Asked {
+    pub(crate) circuit: Circuit,
+    pub(crate) faulted: bool,
+}
+
+impl Circuit {
+    pub(crate) fn new(digest: &Digest, terms: u64, settings: &str) -> Self {
+        Self(format!("{digest} {terms:x} {:x}", fnv(settings)))
+    }
+
+    fn is_of(&self, digest: &Digest) -> bool {
+        let (of, _) = self.0.split_once(' ').unwrap_or_default();
+        of == digest.0
+    }
+}
 
 /// Faults of one policy in a row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,25 +65,26 @@ impl Breakers {
     }
 
     /// Whether the policy may be called: closed, or open for so long that a trial is due.
-    pub(crate) fn allows(&self, digest: &Digest, now_ms: u64) -> bool {
+    pub(crate) fn allows(&self, circuit: &Circuit, now_ms: u64) -> bool {
         self.0
-            .get(digest)
+            .get(circuit)
             .and_then(|breaker| breaker.open_until_ms)
             .is_none_or(|until| until <= now_ms)
     }
 
-    /// Counts what a call showed of each policy that it reached.
-    pub(crate) fn record(&mut self, call: &Call, now_ms: u64) {
-        for rung in call.faults.iter().filter(|rung| rung.fault.is_some()) {
-            self.0.entry(rung.digest.clone()).or_default().fault(now_ms);
-        }
-        if let Some(answerer) = &call.answered_by {
-            self.0.remove(&answerer.digest);
+    /// Counts what became of each policy that was called.
+    pub(crate) fn record(&mut self, asked: Vec<Asked>, now_ms: u64) {
+        for Asked { circuit, faulted } in asked {
+            if faulted {
+                self.0.entry(circuit).or_default().fault(now_ms);
+            } else {
+                self.0.remove(&circuit);
+            }
         }
     }
 
     pub(crate) fn absolve(&mut self, digest: &Digest) {
-        self.0.remove(digest);
+        self.0.retain(|circuit, _| !circuit.is_of(digest));
     }
 
     pub(crate) fn forget(&mut self, now_ms: u64) {
@@ -88,12 +112,30 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::testing::{answered, digest, faulted};
+
+    fn circuit() -> Circuit {
+        Circuit::new(&Digest("sha256:a".into()), 0, "{}")
+    }
+
+    fn faulted() -> Vec<Asked> {
+        called(&circuit(), true)
+    }
+
+    fn answered() -> Vec<Asked> {
+        called(&circuit(), false)
+    }
+
+    fn called(circuit: &Circuit, faulted: bool) -> Vec<Asked> {
+        vec![Asked {
+            circuit: circuit.clone(),
+            faulted,
+        }]
+    }
 
     /// Seconds that the breaker stays open after a fault at `now_ms`.
     fn open_for(breakers: &Breakers, now_ms: u64) -> u64 {
         (0..10_000)
-            .find(|s| breakers.allows(&digest(), now_ms + s * 1000))
+            .find(|s| breakers.allows(&circuit(), now_ms + s * 1000))
             .unwrap()
     }
 
@@ -102,11 +144,11 @@ mod tests {
         let mut breakers = Breakers::default();
         let mut now = 0;
         for _ in 0..2 {
-            breakers.record(&faulted(), now);
-            assert!(breakers.allows(&digest(), now));
+            breakers.record(faulted(), now);
+            assert!(breakers.allows(&circuit(), now));
         }
         for wait in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
-            breakers.record(&faulted(), now);
+            breakers.record(faulted(), now);
             assert_eq!(open_for(&breakers, now), wait);
             now += wait * 1000;
         }
@@ -116,7 +158,7 @@ mod tests {
     fn faults_of_one_moment_open_it_once() {
         let mut breakers = Breakers::default();
         for _ in 0..100 {
-            breakers.record(&faulted(), 0);
+            breakers.record(faulted(), 0);
         }
         assert_eq!(open_for(&breakers, 0), 60);
     }
@@ -125,21 +167,40 @@ mod tests {
     fn an_answer_closes_it_and_clears_the_count() {
         let mut breakers = Breakers::default();
         for call in [faulted(), faulted(), answered(), faulted(), faulted()] {
-            breakers.record(&call, 0);
-            assert!(breakers.allows(&digest(), 0));
+            breakers.record(call, 0);
+            assert!(breakers.allows(&circuit(), 0));
         }
-        breakers.record(&faulted(), 0);
-        breakers.record(&answered(), 60_000);
+        breakers.record(faulted(), 0);
+        breakers.record(answered(), 60_000);
         assert_eq!(breakers, Breakers::default());
     }
 
     #[test]
     fn a_policy_that_is_bound_no_more_is_forgotten() {
         let mut breakers = Breakers::default();
-        breakers.record(&faulted(), 0);
+        breakers.record(faulted(), 0);
         breakers.forget(FORGOTTEN_AFTER_MS - 1);
         assert_ne!(breakers, Breakers::default());
         breakers.forget(FORGOTTEN_AFTER_MS);
+        assert_eq!(breakers, Breakers::default());
+    }
+
+    #[test]
+    fn with_other_settings_or_limits_a_policy_has_a_breaker_of_its_own() {
+        let digest = Digest("sha256:a".into());
+        let others = [
+            Circuit::new(&digest, 1, "{}"),
+            Circuit::new(&digest, 0, "{\"a\":1}"),
+        ];
+        let mut breakers = Breakers::default();
+        for _ in 0..3 {
+            breakers.record(faulted(), 0);
+        }
+        assert!(!breakers.allows(&circuit(), 0));
+        assert!(others.iter().all(|other| breakers.allows(other, 0)));
+        breakers.record(called(&others[0], false), 0);
+        assert!(!breakers.allows(&circuit(), 0), "an answer closes its own");
+        breakers.absolve(&digest);
         assert_eq!(breakers, Breakers::default());
     }
 }

@@ -3,7 +3,7 @@
 
 use trimtab_contract::{Descriptor, Refusal};
 
-use crate::breaker::Breakers;
+use crate::breaker::{Asked, Breakers, Circuit};
 use crate::decision::{Answerer, Call, RungFault};
 use crate::policies::{Analyzer, Bound, CallError, Digest, Optimizer};
 
@@ -11,6 +11,7 @@ use crate::policies::{Analyzer, Bound, CallError, Digest, Optimizer};
 pub(crate) trait Policy {
     fn descriptor(&self) -> &Descriptor;
     fn digest(&self) -> &Digest;
+    fn terms(&self) -> u64;
 }
 
 impl Policy for dyn Analyzer {
@@ -20,6 +21,10 @@ impl Policy for dyn Analyzer {
 
     fn digest(&self) -> &Digest {
         Analyzer::digest(self)
+    }
+
+    fn terms(&self) -> u64 {
+        Analyzer::terms(self)
     }
 }
 
@@ -31,6 +36,18 @@ impl Policy for dyn Optimizer {
     fn digest(&self) -> &Digest {
         Optimizer::digest(self)
     }
+
+    fn terms(&self) -> u64 {
+        Optimizer::terms(self)
+    }
+}
+
+/// What became of a call.
+pub(crate) struct Climbed<T> {
+    pub(crate) call: Call,
+    pub(crate) answer: Option<T>,
+    /// What was really called, in its order.
+    pub(crate) asked: Vec<Asked>,
 }
 
 /// Asks one rung after the other until one answers or refuses.
@@ -42,26 +59,41 @@ pub(crate) fn climb<P: Policy + ?Sized, T>(
     breakers: &Breakers,
     now_ms: u64,
     ask: impl Fn(&P, &str) -> Result<T, CallError>,
-) -> (Call, Option<T>) {
+) -> Climbed<T> {
     let mut call = Call::default();
+    let mut asked = Vec::new();
     for (rung, policy) in bound.rungs.iter().enumerate() {
         let policy = policy.as_ref();
-        if !breakers.allows(policy.digest(), now_ms) {
+        let settings = settings_for(bound, policy);
+        let circuit = Circuit::new(policy.digest(), policy.terms(), settings);
+        if !breakers.allows(&circuit, now_ms) {
             call.faults.push(RungFault {
                 digest: policy.digest().clone(),
                 fault: None,
             });
             continue;
         }
-        match ask(policy, settings_for(bound, policy)) {
+        let asking = ask(policy, settings);
+        let faulted = matches!(asking, Err(CallError::Fault(_)));
+        asked.push(Asked { circuit, faulted });
+        match asking {
             Ok(answer) => {
                 call.answered_by = Some(answerer(policy, rung));
-                return (call, Some(answer));
+                let answer = Some(answer);
+                return Climbed {
+                    call,
+                    answer,
+                    asked,
+                };
             }
             Err(CallError::Refused(refusal)) => {
                 call.answered_by = Some(answerer(policy, rung));
                 call.refusal = Some(refusal);
-                return (call, None);
+                return Climbed {
+                    call,
+                    answer: None,
+                    asked,
+                };
             }
             Err(CallError::Fault(fault)) => {
                 let fault = Some(fault);
@@ -72,7 +104,11 @@ pub(crate) fn climb<P: Policy + ?Sized, T>(
             }
         }
     }
-    (call, None)
+    Climbed {
+        call,
+        answer: None,
+        asked,
+    }
 }
 
 /// The settings were written for the bound policy: versions of it get them, a stand-in of another

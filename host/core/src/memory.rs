@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::Breakers;
+use crate::breaker::{Asked, Breakers};
 use crate::decision::Call;
 use crate::experiment::{self, Report};
 use crate::guard::behavior::History;
@@ -162,8 +162,8 @@ impl Memory {
     }
 
     /// Counts what a call showed of the policies that it reached.
-    pub(crate) fn record(&mut self, call: &Call, now_ms: u64) {
-        self.breakers.record(call, now_ms);
+    pub(crate) fn record(&mut self, call: &Call, asked: Vec<Asked>, now_ms: u64) {
+        self.breakers.record(asked, now_ms);
         self.probations.record(call, now_ms);
     }
 
@@ -347,7 +347,7 @@ fn key(pool: &PoolSnapshot) -> String {
 }
 
 /// FNV-1a with 64 bits: the same in every process and version.
-fn fnv(text: &str) -> u64 {
+pub(crate) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

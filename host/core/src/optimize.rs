@@ -8,7 +8,7 @@ use trimtab_contract::{Limits, Note, Plan, Request};
 use crate::analyze::{Subject, context};
 use crate::decision::{Analyzed, Call, Planned};
 use crate::guard::shape;
-use crate::ladder::climb;
+use crate::ladder::{Climbed, climb};
 use crate::memory::Memory;
 use crate::policies::{Bound, Digest, Optimizer};
 use crate::snapshot::Snapshot;
@@ -43,8 +43,13 @@ pub(crate) fn optimize(
         .map(|group| ask(snapshot, group, &limits, known))
         .collect();
     let mut plans: Vec<PoolPlan> = subjects.iter().map(|_| PoolPlan::none()).collect();
-    for (group, (call, plan)) in groups.iter().zip(answers) {
-        memory.record(&call, snapshot.now_ms);
+    for (group, climbed) in groups.iter().zip(answers) {
+        let Climbed {
+            call,
+            answer: plan,
+            asked,
+        } = climbed;
+        memory.record(&call, asked, snapshot.now_ms);
         hand_out(snapshot, group, call, plan, memory, &mut plans);
     }
     plans
@@ -102,12 +107,7 @@ fn groups<'a>(subjects: &[Subject<'a>], analyses: &'a [Vec<Analyzed>]) -> Vec<Gr
     groups.into_values().collect()
 }
 
-fn ask(
-    snapshot: &Snapshot,
-    group: &Group<'_>,
-    limits: &Limits,
-    memory: &Memory,
-) -> (Call, Option<Plan>) {
+fn ask(snapshot: &Snapshot, group: &Group<'_>, limits: &Limits, memory: &Memory) -> Climbed<Plan> {
     let requests: Vec<Request> = group.members.iter().map(Member::request).collect();
     let plausible: Vec<u32> = group
         .members

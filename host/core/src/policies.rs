@@ -66,6 +66,12 @@ pub trait Analyzer: Send + Sync {
     fn descriptor(&self) -> &Descriptor;
     fn digest(&self) -> &Digest;
 
+    /// Tells apart policies of one digest that are called under different limits: one may fault
+    /// where another answers.
+    fn terms(&self) -> u64 {
+        0
+    }
+
     /// # Errors
     /// A refusal by the policy, or a fault of it.
     fn analyze(
@@ -81,6 +87,12 @@ pub trait Analyzer: Send + Sync {
 pub trait Optimizer: Send + Sync {
     fn descriptor(&self) -> &Descriptor;
     fn digest(&self) -> &Digest;
+
+    /// Tells apart policies of one digest that are called under different limits: one may fault
+    /// where another answers.
+    fn terms(&self) -> u64 {
+        0
+    }
 
     /// # Errors
     /// A refusal by the policy, or a fault of it.

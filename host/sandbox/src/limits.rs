@@ -94,6 +94,24 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same number for the same limits, of others most probably another: FNV-1a of them all.
+    pub(crate) fn terms(&self) -> u64 {
+        let amounts = [
+            self.fuel,
+            self.deadline_ms,
+            self.memory_bytes,
+            self.result_bytes,
+            self.state_bytes,
+        ];
+        let numbers = amounts
+            .iter()
+            .flat_map(|of| [of.base, of.per_variant, of.per_replica, of.per_memory_kib]);
+        let bytes = numbers.flat_map(u64::to_be_bytes);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     /// The same, with calls that take no longer than this, however large their input.
     #[must_use]
     pub(crate) fn within(self, milliseconds: u64) -> Self {

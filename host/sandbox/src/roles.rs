@@ -54,6 +54,12 @@ impl SandboxedAnalyzer {
         })
     }
 
+    /// What its calls may use.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
     /// The same, with calls that take no longer than this, in milliseconds.
     #[must_use]
     pub fn within(&self, milliseconds: u64) -> Self {
@@ -89,6 +95,10 @@ impl Analyzer for SandboxedAnalyzer {
         &self.0.digest
     }
 
+    fn terms(&self) -> u64 {
+        self.0.limits.terms()
+    }
+
     fn analyze(
         &self,
         context: &Context,
@@ -110,6 +120,12 @@ impl SandboxedOptimizer {
             limits,
             ..self.0.clone()
         })
+    }
+
+    /// What its calls may use.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// The same, with calls that take no longer than this, in milliseconds.
@@ -144,6 +160,10 @@ impl Optimizer for SandboxedOptimizer {
 
     fn digest(&self) -> &Digest {
         &self.0.digest
+    }
+
+    fn terms(&self) -> u64 {
+        self.0.limits.terms()
     }
 
     fn optimize(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use trimtab_core::policies::{Analyzer, Bound, Digest, Optimizer};
-use trimtab_sandbox::{Policy, Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
+use trimtab_sandbox::{Limits, Policy, Sandbox, SandboxedAnalyzer, SandboxedOptimizer};
 
 use crate::reference::Reference;
 use crate::settings;
@@ -30,6 +30,8 @@ pub(crate) trait Role: Sized {
 
     fn of(policy: &Policy) -> Option<Arc<Self>>;
     fn digest(&self) -> &Digest;
+    /// What its calls may use.
+    fn limits(&self) -> Limits;
     fn identity(&self) -> Identity;
     /// The same, with calls that take no longer than this, in milliseconds.
     #[must_use]
@@ -49,6 +51,10 @@ impl Role for SandboxedAnalyzer {
 
     fn digest(&self) -> &Digest {
         Analyzer::digest(self)
+    }
+
+    fn limits(&self) -> Limits {
+        Self::limits(self)
     }
 
     fn identity(&self) -> Identity {
@@ -76,6 +82,10 @@ impl Role for SandboxedOptimizer {
 
     fn digest(&self) -> &Digest {
         Optimizer::digest(self)
+    }
+
+    fn limits(&self) -> Limits {
+        Self::limits(self)
     }
 
     fn identity(&self) -> Identity {

@@ -29,15 +29,10 @@ const LENGTH: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
     printcolumn(
         name = "Accepted",
         type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Accepted')].status"
+        json_path = ".status.conditions[?(@.type=='Accepted')].reason"
     ),
     printcolumn(
         name = "Bound",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Bound')].status"
-    ),
-    printcolumn(
-        name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Bound')].reason"
     ),

@@ -49,8 +49,16 @@ pub(super) struct Policies {
     /// By document, so that pools with equal settings share one.
     documents: BTreeMap<String, Arc<str>>,
     live: Live,
-    /// Generations of ScalingPolicies as they were last seen.
-    generations: BTreeMap<Key, i64>,
+    /// ScalingPolicies as they were last seen.
+    generations: BTreeMap<Key, Known>,
+}
+
+/// How a ScalingPolicy was last seen.
+#[derive(Default)]
+struct Known {
+    generation: Option<i64>,
+    /// The version that was last rolled back.
+    quarantined: Option<Digest>,
 }
 
 /// How long candidates in shadow may take.
@@ -160,23 +168,23 @@ impl Policies {
         }
     }
 
-    /// Passes on how versions began: who is good stands in for later ones, who is not makes room.
-    /// Before a cycle decides: a version whose object changed begins anew.
+    /// Before a cycle decides: a version that was rolled back begins anew once its object changes.
     pub(super) fn absolve(&mut self, view: &PolicyView, memory: &mut Memory) {
         let table = self.shelf.registry.table();
         for (key, stored) in &view.policies {
-            let before = self.generations.insert(key.clone(), stored.generation);
-            if before.is_none_or(|before| before == stored.generation) {
-                continue;
+            let known = self.generations.entry(key.clone()).or_default();
+            if known
+                .generation
+                .is_some_and(|known| known != stored.generation)
+            {
+                // By now the registry may be at it again, and say nothing of it any more.
+                let quarantined = known.quarantined.take();
+                quarantined.iter().for_each(|of| memory.absolve(of));
             }
-            let Some(entry) = table.entries.get(key) else {
-                continue;
-            };
-            if let State::Quarantined { digest, .. } = &entry.state {
-                memory.absolve(digest);
-            }
-            if let Some(current) = &entry.current {
-                memory.absolve(current.digest());
+            known.generation = Some(stored.generation);
+            let state = table.entries.get(key).map(|entry| &entry.state);
+            if let Some(State::Quarantined { digest, .. }) = state {
+                known.quarantined = Some(digest.clone());
             }
         }
         self.generations

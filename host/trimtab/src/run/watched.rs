@@ -90,6 +90,10 @@ impl Analyzer for Watched<SandboxedAnalyzer> {
         self.policy.digest()
     }
 
+    fn terms(&self) -> u64 {
+        self.policy.terms()
+    }
+
     fn analyze(
         &self,
         context: &Context,
@@ -120,6 +124,10 @@ impl Optimizer for Watched<SandboxedOptimizer> {
 
     fn digest(&self) -> &Digest {
         self.policy.digest()
+    }
+
+    fn terms(&self) -> u64 {
+        self.policy.terms()
     }
 
     fn optimize(

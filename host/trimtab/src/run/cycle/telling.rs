@@ -87,6 +87,10 @@ impl Cycle {
             .collect();
         wanted.extend(view.refused.iter().map(status::of_refused));
         let news = self.news.of_tick(pools, &view.refused, told.now_ms);
+        for told in news.iter().filter(|told| told.warning) {
+            let (object, reason, note) = (&told.claimant, &told.reason, &told.note);
+            tracing::warn!(%object, reason, note, "something is wrong");
+        }
         self.speaker.hear(news, told.now_ms);
         let of_policies = self.of_pool_policies(view, told);
         let writing = async {

@@ -316,11 +316,13 @@ fn find<R: Role>(
     Ok((Bound::new(without_twins(rungs), merged), rolled_back))
 }
 
-/// Of rungs that are the same policy the first stays.
+/// Of rungs that are the same policy under the same limits the first stays: under others, it may answer
+/// where it did not.
 fn without_twins<R: Role>(rungs: Vec<Arc<R>>) -> Vec<Arc<R>> {
     let mut kept: Vec<Arc<R>> = Vec::with_capacity(rungs.len());
     for rung in rungs {
-        if !kept.iter().any(|of| of.digest() == rung.digest()) {
+        let is_same = |of: &Arc<R>| of.digest() == rung.digest() && of.limits() == rung.limits();
+        if !kept.iter().any(is_same) {
             kept.push(rung);
         }
     }

@@ -11,7 +11,7 @@ use trimtab_cluster::crd::pool_policy::{
 use trimtab_cluster::policies::{StoredPolicy, StoredPoolPolicy, Verdict};
 use trimtab_cluster::policy_status::{Kind, Said, Wanted, timestamp};
 use trimtab_cluster::view::View;
-use trimtab_core::decision::{Answerer, Call, PoolDecision};
+use trimtab_core::decision::{Answerer, Call, PoolDecision, condition};
 use trimtab_core::experiment::{ArmReport, Effect, Phase, Report};
 use trimtab_core::memory::Memory;
 use trimtab_core::shadow::Tally;
@@ -236,6 +236,10 @@ fn bound(of: &Binding<'_>) -> Said {
     if let Some(Verdict::Invalid(why)) = of.verdict {
         return said(false, "Invalid", why.clone());
     }
+    if !matches!(of.verdict, Some(Verdict::Holds { .. })) {
+        let message = "it holds for no pool: see Accepted";
+        return said(false, "NotAccepted", message.to_owned());
+    }
     let Some(resolved) = of.resolved else {
         return said(
             false,
@@ -248,6 +252,12 @@ fn bound(of: &Binding<'_>) -> Said {
     }
     if let Some(message) = resolved.rolled_back.first() {
         return said(false, "RolledBack", message.clone());
+    }
+    let conditions = of.decisions.iter().flat_map(|of| &of.conditions);
+    let mut faults = conditions.filter(|of| of.reason == condition::POLICY_FAULT);
+    if let Some(fault) = faults.next() {
+        let message = fault.message.lines().next().unwrap_or_default();
+        return said(false, condition::POLICY_FAULT, message.to_owned());
     }
     let shadows = resolved.shadows.iter();
     let experiment = resolved.experiment.iter().map(|(_, candidate)| candidate);

@@ -7,7 +7,8 @@ use trimtab_cluster::Key;
 use trimtab_cluster::policies::{PolicyView, Stored};
 use trimtab_core::policies::{Bound, Digest};
 use trimtab_sandbox::{
-    Entry, Policy, Reason, Sandbox, SandboxConfig, SandboxedAnalyzer, State, Table, builtin,
+    Entry, Limits, Policy, Reason, Sandbox, SandboxConfig, SandboxedAnalyzer, Scaled, State, Table,
+    builtin,
 };
 
 use super::super::catalogue::{Catalogue, Resolved, Use};
@@ -307,4 +308,28 @@ fn a_candidate_without_its_policy_is_not_asked_and_the_pool_is_not_disturbed() {
         ),
         (3, 1200.0, 600.0, 96)
     );
+}
+
+#[test]
+fn the_built_in_policy_under_other_limits_has_itself_to_stand_in() {
+    let shipped = SANDBOX.load(builtin("queueing-analyzer").unwrap()).unwrap();
+    let limits = Limits {
+        memory_bytes: Scaled::new(1 << 20, 0, 0),
+        ..Limits::default()
+    };
+    let world = World::bound(uses("mine"))
+        .policy(&key("mine"), json!({}))
+        .loaded(
+            &key("mine"),
+            Some(shipped.with_limits(limits)),
+            State::Ready,
+        );
+    let catalogue = resolver().resolve(&world.view, &world.table);
+    let bound = analyzer(of_pool(&catalogue));
+    let memory: Vec<u64> = bound
+        .rungs
+        .iter()
+        .map(|rung| rung.limits().memory_bytes.base)
+        .collect();
+    assert_eq!(memory, [1 << 20, Limits::default().memory_bytes.base]);
 }
