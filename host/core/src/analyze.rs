@@ -141,13 +141,12 @@ pub(crate) fn context(snapshot: &Snapshot, settings: &str, state: Vec<u8>) -> Co
 fn remember(
     now_ms: u64,
     subject: &Subject<'_>,
-    mut answers: Vec<Answer>,
+    answers: Vec<Answer>,
     memory: &mut Memory,
     learned: &mut Vec<Knowledge>,
 ) -> Vec<Analyzed> {
-    for answer in &mut answers {
-        let asked = std::mem::take(&mut answer.asked);
-        memory.record(&answer.analyzed.call, asked, now_ms);
+    for answer in &answers {
+        memory.record(&answer.asked, now_ms);
     }
     let bounds = subject
         .policies

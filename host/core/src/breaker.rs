@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::fnv;
-use crate::policies::Digest;
+use crate::policies::{Digest, Version};
 
 /// Faults in a row that open a breaker.
 const FAULTS_TO_OPEN: u32 = 3;
@@ -33,7 +33,15 @@ pub(crate) struct Circuit(String);
 /// A policy that was really called.
 pub(crate) struct Asked {
     pub(crate) circuit: Circuit,
-    pub(crate) faulted: bool,
+    pub(crate) outcome: Outcome,
+}
+
+/// What came of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answered,
+    Refused,
+    Faulted,
 }
 
 impl Circuit {
@@ -41,9 +49,12 @@ impl Circuit {
         Self(format!("{digest} {terms:x} {:x}", fnv(settings)))
     }
 
-    fn is_of(&self, digest: &Digest) -> bool {
-        let (of, _) = self.0.split_once(' ').unwrap_or_default();
-        of == digest.0
+    /// Without the settings; `None` where it is not of our making.
+    pub(crate) fn version(&self) -> Option<Version> {
+        let mut words = self.0.split(' ');
+        let digest = Digest(words.next()?.to_owned());
+        let terms = u64::from_str_radix(words.next()?, 16).ok()?;
+        Some(Version { digest, terms })
     }
 }
 
@@ -73,18 +84,13 @@ impl Breakers {
     }
 
     /// Counts what became of each policy that was called.
-    pub(crate) fn record(&mut self, asked: Vec<Asked>, now_ms: u64) {
-        for Asked { circuit, faulted } in asked {
-            if faulted {
-                self.0.entry(circuit).or_default().fault(now_ms);
-            } else {
-                self.0.remove(&circuit);
+    pub(crate) fn record(&mut self, asked: &[Asked], now_ms: u64) {
+        for Asked { circuit, outcome } in asked {
+            match outcome {
+                Outcome::Faulted => self.0.entry(circuit.clone()).or_default().fault(now_ms),
+                Outcome::Answered | Outcome::Refused => drop(self.0.remove(circuit)),
             }
         }
-    }
-
-    pub(crate) fn absolve(&mut self, digest: &Digest) {
-        self.0.retain(|circuit, _| !circuit.is_of(digest));
     }
 
     pub(crate) fn forget(&mut self, now_ms: u64) {
@@ -118,17 +124,17 @@ mod tests {
     }
 
     fn faulted() -> Vec<Asked> {
-        called(&circuit(), true)
+        called(&circuit(), Outcome::Faulted)
     }
 
     fn answered() -> Vec<Asked> {
-        called(&circuit(), false)
+        called(&circuit(), Outcome::Answered)
     }
 
-    fn called(circuit: &Circuit, faulted: bool) -> Vec<Asked> {
+    fn called(circuit: &Circuit, outcome: Outcome) -> Vec<Asked> {
         vec![Asked {
             circuit: circuit.clone(),
-            faulted,
+            outcome,
         }]
     }
 
@@ -144,11 +150,11 @@ mod tests {
         let mut breakers = Breakers::default();
         let mut now = 0;
         for _ in 0..2 {
-            breakers.record(faulted(), now);
+            breakers.record(&faulted(), now);
             assert!(breakers.allows(&circuit(), now));
         }
         for wait in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
-            breakers.record(faulted(), now);
+            breakers.record(&faulted(), now);
             assert_eq!(open_for(&breakers, now), wait);
             now += wait * 1000;
         }
@@ -158,7 +164,7 @@ mod tests {
     fn faults_of_one_moment_open_it_once() {
         let mut breakers = Breakers::default();
         for _ in 0..100 {
-            breakers.record(faulted(), 0);
+            breakers.record(&faulted(), 0);
         }
         assert_eq!(open_for(&breakers, 0), 60);
     }
@@ -167,18 +173,18 @@ mod tests {
     fn an_answer_closes_it_and_clears_the_count() {
         let mut breakers = Breakers::default();
         for call in [faulted(), faulted(), answered(), faulted(), faulted()] {
-            breakers.record(call, 0);
+            breakers.record(&call, 0);
             assert!(breakers.allows(&circuit(), 0));
         }
-        breakers.record(faulted(), 0);
-        breakers.record(answered(), 60_000);
+        breakers.record(&faulted(), 0);
+        breakers.record(&answered(), 60_000);
         assert_eq!(breakers, Breakers::default());
     }
 
     #[test]
     fn a_policy_that_is_bound_no_more_is_forgotten() {
         let mut breakers = Breakers::default();
-        breakers.record(faulted(), 0);
+        breakers.record(&faulted(), 0);
         breakers.forget(FORGOTTEN_AFTER_MS - 1);
         assert_ne!(breakers, Breakers::default());
         breakers.forget(FORGOTTEN_AFTER_MS);
@@ -194,13 +200,13 @@ mod tests {
         ];
         let mut breakers = Breakers::default();
         for _ in 0..3 {
-            breakers.record(faulted(), 0);
+            breakers.record(&faulted(), 0);
         }
         assert!(!breakers.allows(&circuit(), 0));
         assert!(others.iter().all(|other| breakers.allows(other, 0)));
-        breakers.record(called(&others[0], false), 0);
+        breakers.record(&called(&others[0], Outcome::Answered), 0);
         assert!(!breakers.allows(&circuit(), 0), "an answer closes its own");
-        breakers.absolve(&digest);
-        assert_eq!(breakers, Breakers::default());
+        let version = others[0].version().unwrap();
+        assert_eq!((version.digest, version.terms), (digest, 1));
     }
 }

@@ -3,7 +3,7 @@
 
 use trimtab_contract::{Descriptor, Refusal};
 
-use crate::breaker::{Asked, Breakers, Circuit};
+use crate::breaker::{Asked, Breakers, Circuit, Outcome};
 use crate::decision::{Answerer, Call, RungFault};
 use crate::policies::{Analyzer, Bound, CallError, Digest, Optimizer};
 
@@ -74,8 +74,12 @@ pub(crate) fn climb<P: Policy + ?Sized, T>(
             continue;
         }
         let asking = ask(policy, settings);
-        let faulted = matches!(asking, Err(CallError::Fault(_)));
-        asked.push(Asked { circuit, faulted });
+        let outcome = match &asking {
+            Ok(_) => Outcome::Answered,
+            Err(CallError::Refused(_)) => Outcome::Refused,
+            Err(CallError::Fault(_)) => Outcome::Faulted,
+        };
+        asked.push(Asked { circuit, outcome });
         match asking {
             Ok(answer) => {
                 call.answered_by = Some(answerer(policy, rung));

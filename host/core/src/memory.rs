@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::{Asked, Breakers};
-use crate::decision::Call;
 use crate::experiment::{self, Report};
 use crate::guard::behavior::History;
 use crate::knowledge::Store;
-use crate::policies::Digest;
+use crate::policies::Version;
 use crate::probation::Probations;
 use crate::shadow::{self, Tally};
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -161,28 +160,22 @@ impl Memory {
         }
     }
 
-    /// Counts what a call showed of the policies that it reached.
-    pub(crate) fn record(&mut self, call: &Call, asked: Vec<Asked>, now_ms: u64) {
+    /// Counts what became of the policies that were called.
+    pub(crate) fn record(&mut self, asked: &[Asked], now_ms: u64) {
         self.breakers.record(asked, now_ms);
-        self.probations.record(call, now_ms);
+        self.probations.record(asked, now_ms);
     }
 
     /// Versions of policies of which an answer was accepted.
     #[must_use]
-    pub fn good(&self) -> BTreeSet<Digest> {
+    pub fn good(&self) -> BTreeSet<Version> {
         self.probations.good()
     }
 
-    /// Versions of policies that faulted three times in their first ten calls.
+    /// Versions of policies that faulted three times in their first ten calls, with whatever settings.
     #[must_use]
-    pub fn failed(&self) -> BTreeSet<Digest> {
+    pub fn failed(&self) -> BTreeSet<Version> {
         self.probations.failed()
-    }
-
-    /// Has a version begin anew, as when an operator binds it once more.
-    pub fn absolve(&mut self, digest: &Digest) {
-        self.probations.absolve(digest);
-        self.breakers.absolve(digest);
     }
 
     /// How a pool's experiment stands; `None` where it has none.

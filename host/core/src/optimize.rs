@@ -49,7 +49,7 @@ pub(crate) fn optimize(
             answer: plan,
             asked,
         } = climbed;
-        memory.record(&call, asked, snapshot.now_ms);
+        memory.record(&asked, snapshot.now_ms);
         hand_out(snapshot, group, call, plan, memory, &mut plans);
     }
     plans

@@ -19,6 +19,15 @@ impl fmt::Display for Digest {
     }
 }
 
+/// A policy as somebody calls it: the component, under terms (limits, and whose it is) that tell it
+/// apart from the same component elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Version {
+    pub digest: Digest,
+    pub terms: u64,
+}
+
 /// A way to fail that is the policy's own: each sends the call down the fallback ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,8 +75,7 @@ pub trait Analyzer: Send + Sync {
     fn descriptor(&self) -> &Descriptor;
     fn digest(&self) -> &Digest;
 
-    /// Tells apart policies of one digest that are called under different limits: one may fault
-    /// where another answers.
+    /// See [`Version`].
     fn terms(&self) -> u64 {
         0
     }
@@ -88,8 +96,7 @@ pub trait Optimizer: Send + Sync {
     fn descriptor(&self) -> &Descriptor;
     fn digest(&self) -> &Digest;
 
-    /// Tells apart policies of one digest that are called under different limits: one may fault
-    /// where another answers.
+    /// See [`Version`].
     fn terms(&self) -> u64 {
         0
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Call;
-use crate::policies::Digest;
+use crate::breaker::{Asked, Circuit, Outcome};
+use crate::policies::Version;
 
 /// Calls that are looked at, and faults among them that are too many.
 const CALLS: u32 = 10;
@@ -15,10 +15,10 @@ const TOO_MANY_FAULTS: u32 = 3;
 /// A version that was not called for this long is bound nowhere any more.
 const FORGOTTEN_AFTER_MS: u64 = 86_400_000;
 
-/// How each version that is called began.
+/// How each version began with each of its settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Probations(BTreeMap<Digest, Probation>);
+pub(crate) struct Probations(BTreeMap<Circuit, Probation>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,42 +33,35 @@ struct Probation {
 }
 
 impl Probations {
-    /// Counts what a call showed of each policy that it reached.
-    pub(crate) fn record(&mut self, call: &Call, now_ms: u64) {
-        for rung in call.faults.iter().filter(|rung| rung.fault.is_some()) {
-            let of = self.0.entry(rung.digest.clone()).or_default();
+    /// Counts what became of each policy that was called.
+    pub(crate) fn record(&mut self, asked: &[Asked], now_ms: u64) {
+        for Asked { circuit, outcome } in asked {
+            let of = self.0.entry(circuit.clone()).or_default();
+            of.called_ms = now_ms;
+            of.good |= *outcome == Outcome::Answered;
             if of.calls < CALLS {
                 of.calls += 1;
-                of.faults += 1;
+                of.faults += u32::from(*outcome == Outcome::Faulted);
             }
-            of.called_ms = now_ms;
-        }
-        if let Some(answerer) = &call.answered_by {
-            let of = self.0.entry(answerer.digest.clone()).or_default();
-            of.calls = (of.calls + 1).min(CALLS);
-            of.good |= call.refusal.is_none();
-            of.called_ms = now_ms;
         }
     }
 
     /// Versions of which an answer was accepted.
-    pub(crate) fn good(&self) -> BTreeSet<Digest> {
+    pub(crate) fn good(&self) -> BTreeSet<Version> {
         self.of(|of| of.good)
     }
 
-    /// Versions that faulted too often at their beginning.
-    pub(crate) fn failed(&self) -> BTreeSet<Digest> {
-        self.of(|of| of.faults >= TOO_MANY_FAULTS)
+    /// Versions that faulted too often at their beginning. Where one answers with the settings of
+    /// somebody, those of somebody else are to blame.
+    pub(crate) fn failed(&self) -> BTreeSet<Version> {
+        let failed = self.of(|of| of.faults >= TOO_MANY_FAULTS);
+        let answers = self.of(|of| of.good && of.faults < TOO_MANY_FAULTS);
+        failed.difference(&answers).cloned().collect()
     }
 
-    fn of(&self, is: impl Fn(&Probation) -> bool) -> BTreeSet<Digest> {
+    fn of(&self, is: impl Fn(&Probation) -> bool) -> BTreeSet<Version> {
         let found = self.0.iter().filter(|(_, of)| is(of));
-        found.map(|(digest, _)| digest.clone()).collect()
-    }
-
-    /// A version that begins anew.
-    pub(crate) fn absolve(&mut self, digest: &Digest) {
-        self.0.remove(digest);
+        found.filter_map(|(circuit, _)| circuit.version()).collect()
     }
 
     pub(crate) fn absorb(&mut self, other: Self) {
@@ -84,17 +77,36 @@ impl Probations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::testing::{answered, digest, faulted};
+    use crate::policies::Digest;
+
+    fn circuit(terms: u64, settings: &str) -> Circuit {
+        Circuit::new(&Digest("sha256:a".into()), terms, settings)
+    }
+
+    /// Calls, in words: `.` is answered, `-` refused, `x` faulted.
+    fn record(probations: &mut Probations, circuit: &Circuit, calls: &str) {
+        for call in calls.chars() {
+            let outcome = match call {
+                '.' => Outcome::Answered,
+                '-' => Outcome::Refused,
+                _ => Outcome::Faulted,
+            };
+            let asked = Asked {
+                circuit: circuit.clone(),
+                outcome,
+            };
+            probations.record(&[asked], 0);
+        }
+    }
 
     /// What becomes of a version whose calls go like this: whether it is good, whether it failed.
     fn after(calls: &str) -> (bool, bool) {
         let mut probations = Probations::default();
-        for call in calls.chars() {
-            let call = if call == 'x' { faulted() } else { answered() };
-            probations.record(&call, 0);
-        }
-        let is = |of: BTreeSet<Digest>| of.contains(&digest());
-        (is(probations.good()), is(probations.failed()))
+        record(&mut probations, &circuit(0, "{}"), calls);
+        (
+            !probations.good().is_empty(),
+            !probations.failed().is_empty(),
+        )
     }
 
     #[test]
@@ -107,38 +119,26 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_not_made_and_a_refusal_are_neither_good_nor_bad() {
-        let mut probations = Probations::default();
-        let mut skipped = faulted();
-        skipped.faults[0].fault = None;
-        for _ in 0..5 {
-            probations.record(&skipped, 0);
-        }
-        let refusal = trimtab_contract::Refusal::InsufficientData("no replica".into());
-        let refused = Call {
-            refusal: Some(refusal),
-            ..answered()
-        };
-        probations.record(&refused, 0);
-        assert!(probations.good().is_empty() && probations.failed().is_empty());
+    fn a_refusal_is_neither_good_nor_bad() {
+        assert_eq!(after("------"), (false, false));
+        assert_eq!(after("--xx-"), (false, false));
     }
 
     #[test]
-    fn a_version_may_be_given_another_beginning() {
+    fn what_somebody_does_to_a_policy_is_not_put_down_to_that_of_others() {
         let mut probations = Probations::default();
-        for _ in 0..3 {
-            probations.record(&faulted(), 0);
-        }
-        probations.absolve(&digest());
-        assert!(probations.failed().is_empty());
-        probations.record(&answered(), 0);
-        assert_eq!(probations.good(), BTreeSet::from([digest()]));
+        record(&mut probations, &circuit(1, "{}"), "xxx");
+        record(&mut probations, &circuit(2, "{}"), ".");
+        record(&mut probations, &circuit(2, "{\"odd\":1}"), "xxxxx");
+        let terms = |of: BTreeSet<Version>| of.into_iter().map(|of| of.terms).collect::<Vec<_>>();
+        assert_eq!(terms(probations.failed()), [1]);
+        assert_eq!(terms(probations.good()), [2]);
     }
 
     #[test]
     fn a_version_that_is_bound_no_more_is_forgotten() {
         let mut probations = Probations::default();
-        probations.record(&answered(), 0);
+        record(&mut probations, &circuit(0, "{}"), ".");
         probations.forget(FORGOTTEN_AFTER_MS - 1);
         assert!(!probations.good().is_empty());
         probations.forget(FORGOTTEN_AFTER_MS);

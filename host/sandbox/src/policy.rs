@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use trimtab_contract::Descriptor;
-use trimtab_core::policies::{Analyzer, Digest, Optimizer};
+use trimtab_core::policies::{Analyzer, Digest, Optimizer, Version};
 use wasmtime::component::{Component, Linker};
 
 use crate::call::Guest;
@@ -76,18 +76,46 @@ impl Policy {
     /// The same policy, compiled once, under other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
-        let analyzer = self
-            .analyzer
-            .as_ref()
-            .map(|role| Arc::new(role.with_limits(limits)));
+        self.with(
+            |analyzer| analyzer.with_limits(limits),
+            |optimizer| optimizer.with_limits(limits),
+        )
+    }
+
+    /// The same policy as that of somebody, a number that tells owners apart.
+    #[must_use]
+    pub fn owned_by(&self, owner: u64) -> Self {
+        self.with(
+            |analyzer| analyzer.owned_by(owner),
+            |optimizer| optimizer.owned_by(owner),
+        )
+    }
+
+    fn with(
+        &self,
+        analyzer: impl Fn(&SandboxedAnalyzer) -> SandboxedAnalyzer,
+        optimizer: impl Fn(&SandboxedOptimizer) -> SandboxedOptimizer,
+    ) -> Self {
+        let analyzer = self.analyzer.as_ref().map(|role| Arc::new(analyzer(role)));
         let optimizer = self
             .optimizer
             .as_ref()
-            .map(|role| Arc::new(role.with_limits(limits)));
+            .map(|role| Arc::new(optimizer(role)));
         Self {
             analyzer,
             optimizer,
             ..self.clone()
+        }
+    }
+
+    /// Its component, and the terms under which it is called.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let analyzer = self.analyzer.as_ref().map(|role| role.terms());
+        let optimizer = self.optimizer.as_ref().map(|role| role.terms());
+        Version {
+            digest: self.digest.clone(),
+            terms: analyzer.or(optimizer).unwrap_or_default(),
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use trimtab_core::policies::Digest;
+use trimtab_core::policies::Version;
 
 use crate::directory::Directory;
 use crate::error::MAX_COMPONENT_BYTES;
@@ -134,15 +134,17 @@ impl Registry {
 
     /// These gave an accepted decision. Called after each tick: what is current becomes the last
     /// good version once another takes its place.
-    pub fn good(&self, digests: &BTreeSet<Digest>) {
-        self.shared.book.good(digests);
+    pub fn good(&self, versions: &BTreeSet<Version>) {
+        self.shared.book.good(versions);
     }
 
     /// These faulted three times in their first ten calls. Where one of them is current, the last
     /// good version is current again when this returns, or none where there was none, until the
     /// source gives another digest or the generation changes.
-    pub fn quarantine(&self, digests: &BTreeSet<Digest>) {
-        self.shared.book.change_all(|slot| slot.quarantine(digests));
+    pub fn quarantine(&self, versions: &BTreeSet<Version>) {
+        self.shared
+            .book
+            .change_all(|slot| slot.quarantine(versions));
     }
 
     /// Components that were given to the sandbox to compile since the start.

@@ -30,6 +30,8 @@ struct Role {
     guest: Arc<Guest>,
     function: ComponentExportIndex,
     limits: Limits,
+    /// Whose it is, as a number.
+    owner: u64,
     digest: Digest,
     descriptor: Descriptor,
 }
@@ -45,6 +47,13 @@ pub(crate) struct Loading<'a> {
 impl SandboxedAnalyzer {
     pub(crate) fn load(from: &Loading<'_>) -> Result<Self, LoadError> {
         Role::load::<Analyze<'static>, Analysis>(from, ANALYZER, "analyze").map(Self)
+    }
+
+    pub(crate) fn owned_by(&self, owner: u64) -> Self {
+        Self(Role {
+            owner,
+            ..self.0.clone()
+        })
     }
 
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
@@ -96,7 +105,7 @@ impl Analyzer for SandboxedAnalyzer {
     }
 
     fn terms(&self) -> u64 {
-        self.0.limits.terms()
+        self.0.limits.terms() ^ self.0.owner
     }
 
     fn analyze(
@@ -113,6 +122,13 @@ impl Analyzer for SandboxedAnalyzer {
 impl SandboxedOptimizer {
     pub(crate) fn load(from: &Loading<'_>) -> Result<Self, LoadError> {
         Role::load::<Optimize<'static>, Plan>(from, OPTIMIZER, "optimize").map(Self)
+    }
+
+    pub(crate) fn owned_by(&self, owner: u64) -> Self {
+        Self(Role {
+            owner,
+            ..self.0.clone()
+        })
     }
 
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
@@ -163,7 +179,7 @@ impl Optimizer for SandboxedOptimizer {
     }
 
     fn terms(&self) -> u64 {
-        self.0.limits.terms()
+        self.0.limits.terms() ^ self.0.owner
     }
 
     fn optimize(
@@ -212,6 +228,7 @@ impl Role {
             guest: Arc::clone(from.guest),
             function: function_index,
             limits: from.limits,
+            owner: 0,
             digest: from.digest.clone(),
             descriptor,
         })

@@ -279,8 +279,10 @@ fn versions_that_answered_and_versions_that_faulted_at_once_are_told_apart() {
         let _ = tick(&seen, &policies, &mut memory);
         assert_eq!(memory.failed().len(), usize::from(ticks == 3));
     }
-    let names = |of: std::collections::BTreeSet<trimtab_core::policies::Digest>| {
-        of.into_iter().map(|digest| digest.0).collect::<Vec<_>>()
+    let names = |of: std::collections::BTreeSet<trimtab_core::policies::Version>| {
+        of.into_iter()
+            .map(|version| version.digest.0)
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(memory.failed()), ["sha256:new-1"]);
     assert_eq!(names(memory.good()), ["sha256:content-1", "sha256:plans-1"]);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use trimtab_core::policies::Digest;
+use trimtab_core::policies::{Digest, Version};
 
 use super::slot::{Change, Slot};
 use super::table::{Entry, Table};
@@ -119,11 +119,11 @@ impl Book {
     }
 
     /// The current version of each gave an accepted decision, where it is among these.
-    pub(super) fn good(&self, digests: &BTreeSet<Digest>) {
+    pub(super) fn good(&self, versions: &BTreeSet<Version>) {
         self.lock()
             .slots
             .values_mut()
-            .for_each(|slot| slot.good(digests));
+            .for_each(|slot| slot.good(versions));
     }
 
     /// Ends all work.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use tokio::task::AbortHandle;
-use trimtab_core::policies::Digest;
+use trimtab_core::policies::{Digest, Version};
 
 use super::reason::Reason;
 use super::table::{Entry, State};
@@ -79,7 +79,7 @@ impl Slot {
         let is_source = self.wanted.source.is(&wanted.source);
         let is_edited = self.wanted.generation != wanted.generation;
         let is_pin = self.wanted.digest == wanted.digest;
-        let is_limits = self.wanted.limits == wanted.limits;
+        let is_limits = (self.wanted.limits, self.wanted.owner) == (wanted.limits, wanted.owner);
         self.wanted = wanted;
         if !is_limits {
             self.limit();
@@ -104,12 +104,12 @@ impl Slot {
     }
 
     fn limit(&mut self) {
-        let limits = self.wanted.limits;
+        let (limits, owner) = (self.wanted.limits, self.wanted.owner);
         for policy in [&mut self.current, &mut self.last_good]
             .into_iter()
             .flatten()
         {
-            *policy = policy.with_limits(limits);
+            *policy = policy.with_limits(limits).owned_by(owner);
         }
     }
 
@@ -158,7 +158,9 @@ impl Slot {
         let digest = policy.digest().clone();
         let is_current = self.current.as_ref().map(Policy::digest) == Some(&digest);
         if !is_current {
-            let before = self.current.replace(policy.with_limits(self.wanted.limits));
+            let own = policy.with_limits(self.wanted.limits);
+            let own = own.owned_by(self.wanted.owner);
+            let before = self.current.replace(own);
             let was_good = self.last_good.as_ref().map(Policy::digest) == Some(&digest);
             if self.is_proven {
                 self.last_good = before;
@@ -175,15 +177,15 @@ impl Slot {
     }
 
     /// The current version gave an accepted decision, if it is among these.
-    pub(super) fn good(&mut self, digests: &BTreeSet<Digest>) {
-        let is_good = self.runs(digests).is_some();
+    pub(super) fn good(&mut self, versions: &BTreeSet<Version>) {
+        let is_good = self.runs(versions).is_some();
         self.is_proven |= is_good;
     }
 
     /// The current version faulted too often, if it is among these: the last good one is back, or
     /// none. What was good for a call or two before it faulted does not count as the last good one.
-    pub(super) fn quarantine(&mut self, digests: &BTreeSet<Digest>) -> bool {
-        let Some(digest) = self.runs(digests).cloned() else {
+    pub(super) fn quarantine(&mut self, versions: &BTreeSet<Version>) -> bool {
+        let Some(digest) = self.runs(versions).cloned() else {
             return false;
         };
         self.current = self.last_good.take();
@@ -208,9 +210,11 @@ impl Slot {
         true
     }
 
-    fn runs(&self, digests: &BTreeSet<Digest>) -> Option<&Digest> {
-        let current = self.current.as_ref()?.digest();
-        digests.contains(current).then_some(current)
+    fn runs(&self, versions: &BTreeSet<Version>) -> Option<&Digest> {
+        let current = self.current.as_ref()?;
+        versions
+            .contains(&current.version())
+            .then(|| current.digest())
     }
 
     fn stand(&mut self, state: State) -> bool {

@@ -19,6 +19,9 @@ pub struct Wanted {
     pub digest: Option<Digest>,
     /// What its calls may use.
     pub limits: Limits,
+    /// Whose it is: faults of the same component elsewhere are not its own. Another number has it
+    /// begin anew.
+    pub owner: u64,
     /// Of the object that asks for it. A new one lifts a quarantine and tries again what failed.
     pub generation: i64,
 }

@@ -326,7 +326,6 @@ impl Cycle {
             variants.get(variant)?.recorded_count()
         };
         self.memory.settle(&mut snapshot, recorded);
-        self.policies.absolve(&view.policies, &mut self.memory);
         let mut decisions = decide(&snapshot, &seen.bindings, &mut self.memory);
         self.policies.judge(&self.memory);
         seen.snapshot = Some(snapshot);

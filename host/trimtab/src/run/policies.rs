@@ -12,23 +12,23 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use trimtab_cluster::Key;
-use trimtab_cluster::policies::PolicyView;
 use trimtab_core::binding::Binding;
 use trimtab_core::decision::{Condition, condition};
 use trimtab_core::experiment::Experiment;
 use trimtab_core::fleet::FleetPool;
 use trimtab_core::memory::Memory;
-use trimtab_core::policies::{Bound, Digest};
+use trimtab_core::policies::Bound;
 use trimtab_core::shadow::Shadow;
 use trimtab_publish::metrics::{Live, PolicyName};
-use trimtab_sandbox::{Sandbox, State};
+use trimtab_sandbox::Sandbox;
 
 use self::catalogue::{Catalogue, Resolved};
 pub(crate) use self::entry::entry;
@@ -49,16 +49,6 @@ pub(super) struct Policies {
     /// By document, so that pools with equal settings share one.
     documents: BTreeMap<String, Arc<str>>,
     live: Live,
-    /// ScalingPolicies as they were last seen.
-    generations: BTreeMap<Key, Known>,
-}
-
-/// How a ScalingPolicy was last seen.
-#[derive(Default)]
-struct Known {
-    generation: Option<i64>,
-    /// The version that was last rolled back.
-    quarantined: Option<Digest>,
 }
 
 /// How long candidates in shadow may take.
@@ -82,7 +72,6 @@ impl Policies {
             shelf,
             documents: BTreeMap::new(),
             live: live.clone(),
-            generations: BTreeMap::new(),
         }
     }
 
@@ -168,37 +157,12 @@ impl Policies {
         }
     }
 
-    /// Before a cycle decides: a version that was rolled back begins anew once its object changes.
-    pub(super) fn absolve(&mut self, view: &PolicyView, memory: &mut Memory) {
-        let table = self.shelf.registry.table();
-        for (key, stored) in &view.policies {
-            let known = self.generations.entry(key.clone()).or_default();
-            if known
-                .generation
-                .is_some_and(|known| known != stored.generation)
-            {
-                // By now the registry may be at it again, and say nothing of it any more.
-                let quarantined = known.quarantined.take();
-                quarantined.iter().for_each(|of| memory.absolve(of));
-            }
-            known.generation = Some(stored.generation);
-            let state = table.entries.get(key).map(|entry| &entry.state);
-            if let Some(State::Quarantined { digest, .. }) = state {
-                known.quarantined = Some(digest.clone());
-            }
-        }
-        self.generations
-            .retain(|key, _| view.policies.contains_key(key));
-    }
-
     /// Passes on how versions began, after a cycle has decided: one that is good stands in for later
     /// ones, one that is not makes room.
     pub(super) fn judge(&self, memory: &Memory) {
         let registry = &self.shelf.registry;
         registry.good(&memory.good());
-        let shipped: BTreeSet<&Digest> = self.names.iter().map(|of| &of.digest).collect();
-        let mut failed = memory.failed();
-        failed.retain(|digest| !shipped.contains(digest));
+        let failed = memory.failed();
         if !failed.is_empty() {
             registry.quarantine(&failed);
         }
@@ -278,4 +242,11 @@ fn check<R: Role>(bound: &Bound<R>, settings: &Map<String, Value>, place: &str) 
 
 fn document(settings: &Map<String, Value>) -> String {
     Value::Object(settings.clone()).to_string()
+}
+
+/// The same number for the same text, on every machine.
+fn number(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let (head, _) = digest.split_at(size_of::<u64>());
+    head.try_into().map_or(0, u64::from_be_bytes)
 }

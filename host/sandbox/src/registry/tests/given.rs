@@ -211,6 +211,7 @@ pub(super) fn from(source: Source) -> Wanted {
         source,
         digest: None,
         limits: Limits::default(),
+        owner: 0,
         generation: 1,
     }
 }

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use trimtab_core::policies::Digest;
+use trimtab_core::policies::Version;
 
 use super::given::*;
-use crate::{Entry, Reason, Registry, Source, State, Wanted};
+use crate::{Entry, Limits, Reason, Registry, Source, State, Wanted};
 
-fn these(component: &[u8]) -> BTreeSet<Digest> {
-    BTreeSet::from([digest(component)])
+/// A version under the usual limits, of nobody in particular.
+fn these(component: &[u8]) -> BTreeSet<Version> {
+    let version = Version {
+        digest: digest(component),
+        terms: Limits::default().terms(),
+    };
+    BTreeSet::from([version])
 }
 
 /// Runs these one after another; of each, whether it gives an accepted decision.
@@ -192,4 +197,18 @@ async fn new_limits_hold_for_the_last_good_version_too() {
     want(&registry, &starved);
     let entry = entry(&registry);
     assert!(version(entry.last_good.as_ref().unwrap()).is_err());
+}
+
+#[tokio::test]
+async fn what_faulted_under_other_terms_is_left_alone() {
+    let registry = registry();
+    let (first, second) = (guest(1), guest(2));
+    run(&registry, &[(&first, true), (&second, false)]).await;
+    let elsewhere = these(&second).into_iter().map(|version| Version {
+        terms: version.terms ^ 1,
+        ..version
+    });
+    registry.quarantine(&elsewhere.collect());
+    assert_eq!(current(&entry(&registry)), Some(&digest(&second)));
+    assert_eq!(entry(&registry).state, State::Ready);
 }

@@ -10,6 +10,7 @@ use trimtab_cluster::{BinaryData, Held, Key};
 use trimtab_core::policies::Digest;
 use trimtab_sandbox::{Limits, PolicyKey, Remote, Scaled, Source, Wanted};
 
+use super::number;
 use crate::run::config::Maxima;
 
 /// Default memory of an amount that scales, by which a share of the deadline is held.
@@ -69,11 +70,17 @@ pub(super) fn wanted(
             source,
             digest: spec.digest.clone().map(Digest),
             limits: limits(spec.limits.as_ref(), at_hand.maxima),
+            owner: owner(key, stored.generation),
             generation: stored.generation,
         };
         Some((key.clone(), wanted))
     });
     wanted.collect()
+}
+
+/// A ScalingPolicy as it is now: edited, it begins anew.
+fn owner((namespace, name): &Key, generation: i64) -> u64 {
+    number(&format!("{namespace}/{name} {generation}"))
 }
 
 /// `None` while it is not known.

@@ -11,7 +11,7 @@ use trimtab_core::policies::{Analyzer, Bound, Optimizer, PoolPolicies};
 use trimtab_sandbox::{SandboxedAnalyzer, SandboxedOptimizer};
 
 use super::catalogue::{Candidate, Resolved, Use};
-use super::{Policies, ShadowTime, document};
+use super::{Policies, ShadowTime, document, number};
 use crate::binding::Role;
 use crate::run::watched::Watched;
 
@@ -151,10 +151,10 @@ impl Wrap<'_> {
 
 /// Pools of one seed would switch together, and their results depend on each other.
 pub(super) fn own_seed(seed: u64, pool: &FleetPool) -> u64 {
-    let of = format!("{seed} {}/{}", pool.pool.namespace, pool.pool.name);
-    let digest: [u8; 32] = Sha256::digest(of).into();
-    let (head, _) = digest.split_at(size_of::<u64>());
-    head.try_into().map_or(seed, u64::from_be_bytes)
+    number(&format!(
+        "{seed} {}/{}",
+        pool.pool.namespace, pool.pool.name
+    ))
 }
 
 /// What decides, in words that change when anything of it does.
