@@ -45,6 +45,9 @@ pub(super) struct Slot {
     /// Whether the current version gave an accepted decision.
     is_proven: bool,
     last_good: Option<Policy>,
+    /// What the current version took the place of, where it is not known to be good: whoever does not
+    /// lead learns that only when its turn comes.
+    before: Option<Policy>,
     state: State,
     resolved: Option<String>,
     seen: Option<Seen>,
@@ -60,6 +63,7 @@ impl Slot {
             current: None,
             is_proven: false,
             last_good: None,
+            before: None,
             state,
             resolved: None,
             seen: None,
@@ -105,17 +109,16 @@ impl Slot {
 
     fn limit(&mut self) {
         let (limits, owner) = (self.wanted.limits, self.wanted.owner);
-        for policy in [&mut self.current, &mut self.last_good]
-            .into_iter()
-            .flatten()
-        {
+        let versions = [&mut self.current, &mut self.last_good, &mut self.before];
+        for policy in versions.into_iter().flatten() {
             *policy = policy.with_limits(limits).owned_by(owner);
         }
     }
 
     /// The versions that are compiled.
     pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
-        self.current.iter().chain(&self.last_good)
+        let others = self.last_good.iter().chain(&self.before);
+        self.current.iter().chain(others)
     }
 
     /// Digest of what the source gave last.
@@ -164,8 +167,10 @@ impl Slot {
             let was_good = self.last_good.as_ref().map(Policy::digest) == Some(&digest);
             if self.is_proven {
                 self.last_good = before;
-            } else if was_good {
-                self.last_good = None;
+                self.before = None;
+            } else {
+                self.before = before;
+                self.last_good.take_if(|_| was_good);
             }
             self.is_proven = was_good;
         }
@@ -180,6 +185,10 @@ impl Slot {
     pub(super) fn good(&mut self, versions: &BTreeSet<Version>) {
         let is_good = self.runs(versions).is_some();
         self.is_proven |= is_good;
+        let was_good = |of: &mut Policy| versions.iter().any(|good| good.digest == *of.digest());
+        if self.last_good.is_none() {
+            self.last_good = self.before.take_if(was_good);
+        }
     }
 
     /// The current version faulted too often, if it is among these: the last good one is back, or

@@ -212,3 +212,14 @@ async fn what_faulted_under_other_terms_is_left_alone() {
     assert_eq!(current(&entry(&registry)), Some(&digest(&second)));
     assert_eq!(entry(&registry).state, State::Ready);
 }
+
+#[tokio::test]
+async fn whoever_takes_over_learns_which_version_was_good_before_the_current_one() {
+    let registry = registry();
+    let (first, second) = (guest(1), guest(2));
+    // While another leads, nobody says what is good.
+    run(&registry, &[(&first, false), (&second, false)]).await;
+    registry.good(&these(&first));
+    registry.quarantine(&these(&second));
+    assert_eq!(current(&entry(&registry)), Some(&digest(&first)));
+}
