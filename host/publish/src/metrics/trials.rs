@@ -167,10 +167,10 @@ impl Trials {
         self.rungs.clear();
         for decision in decisions {
             let analyzers = decision.analyses.iter().map(|analyzed| &analyzed.call);
-            let lowest = analyzers.map(rung).reduce(f64::max);
+            let lowest = worst(analyzers.filter_map(rung));
             let roles = [
                 (PolicyRole::Analyzer, lowest),
-                (PolicyRole::Optimizer, Some(rung(&decision.plan.call))),
+                (PolicyRole::Optimizer, rung(&decision.plan.call)),
             ];
             for (role, rung) in roles {
                 let of = OfRole {
@@ -217,12 +217,22 @@ fn bounds(effect: Effect) -> [(&'static str, Option<f64>); 3] {
     ]
 }
 
-/// Rung of who answered; one more than there are where none did. A stand-in for a policy that is
-/// not there is one rung further down.
-fn rung(call: &Call) -> f64 {
+/// Where nobody answered.
+const NOBODY: f64 = -1.0;
+
+/// Rung of who answered; `None` where nobody was asked. A stand-in for a policy that is not there is one
+/// rung further down.
+fn rung(call: &Call) -> Option<f64> {
     let absent = usize::from(call.absent.is_some());
-    let answered = call.answered_by.as_ref().map(|answerer| answerer.rung);
-    (answered.unwrap_or(call.faults.len()) + absent) as f64
+    match &call.answered_by {
+        Some(answerer) => Some((answerer.rung + absent) as f64),
+        None => (!call.faults.is_empty()).then_some(NOBODY),
+    }
+}
+
+/// The worst of them.
+fn worst(rungs: impl Iterator<Item = f64>) -> Option<f64> {
+    rungs.reduce(|a, b| if a < 0.0 || b < 0.0 { NOBODY } else { a.max(b) })
 }
 
 impl Ticks {
@@ -247,7 +257,7 @@ impl Collector for Shown {
         families.gauge(
             "trimtab_policy_rung",
             "Rung of the fallback ladder that decided: 0 is the version that is bound, more is one \
-             that stands in for it",
+             that stands in for it, -1 is none: the count is held",
             trials.rungs.iter().map(|(of, rung)| (of, *rung)),
         )?;
         families.gauge(

@@ -1,6 +1,6 @@
 //! Candidates in shadow, experiments, and stand-ins, as a scrape reads them.
 
-use trimtab_core::decision::{Analyzed, Answerer};
+use trimtab_core::decision::{Analyzed, Answerer, RungFault};
 use trimtab_core::experiment::{Arm, ArmReport, Effect, Phase};
 use trimtab_core::policies::Digest;
 
@@ -107,6 +107,12 @@ fn who_stands_in_for_whom_is_a_rung() {
         stages: Vec::new(),
         notes: Vec::new(),
     };
+    let mut nobody = answered(0, None);
+    nobody.call.answered_by = None;
+    nobody.call.faults = vec![RungFault {
+        digest: Digest("sha256:1".to_owned()),
+        fault: None,
+    }];
     let rung = |registry: &Registry| {
         let of = r#"trimtab_policy_rung{namespace="prod",pool="p",role="analyzer"}"#;
         value(registry, of)
@@ -117,6 +123,7 @@ fn who_stands_in_for_whom_is_a_rung() {
         (vec![answered(0, None)], 0.0),
         (vec![answered(0, None), answered(2, None)], 2.0),
         (vec![answered(0, Some("it is gone"))], 1.0),
+        (vec![answered(0, None), nobody.clone()], -1.0),
     ] {
         decision.analyses = analyses;
         registry.trials(&[decision.clone()], |_| None);

@@ -233,7 +233,10 @@ fn resolve_use<R: Role>(
             let before = kept.0.get(&at);
             let bound = match before {
                 Some(before) if problem.reason == FETCHING => before.clone(),
-                before => stand_in(before, default, &problem.message),
+                before => {
+                    let before = before.map(|before| without(before, seen.table, &key));
+                    stand_in(before.as_ref(), default, &problem.message)
+                }
             };
             told.problems.push(problem);
             Use::Bound(bound)
@@ -327,6 +330,16 @@ fn without_twins<R: Role>(rungs: Vec<Arc<R>>) -> Vec<Arc<R>> {
         }
     }
     kept
+}
+
+/// The same ladder without the version that was rolled back.
+fn without<R: Role>(before: &Bound<R>, table: &Table, key: &Key) -> Bound<R> {
+    let mut bound = before.clone();
+    let state = table.entries.get(key).map(|entry| &entry.state);
+    if let Some(State::Quarantined { digest, .. }) = state {
+        bound.rungs.retain(|rung| rung.digest() != digest);
+    }
+    bound
 }
 
 /// What was bound before, then the built-in policy of the kind.

@@ -333,3 +333,20 @@ fn the_built_in_policy_under_other_limits_has_itself_to_stand_in() {
         .collect();
     assert_eq!(memory, [1 << 20, Limits::default().memory_bytes.base]);
 }
+
+#[test]
+fn a_version_that_was_rolled_back_does_not_stand_in_for_itself() {
+    let mut resolver = resolver();
+    let bad = version(1);
+    let world = World::bound(uses("mine"))
+        .policy(&key("mine"), json!({}))
+        .loaded(&key("mine"), Some(bad.clone()), State::Ready);
+    let _ = resolver.resolve(&world.view, &world.table);
+    let state = State::Quarantined {
+        digest: bad.digest().clone(),
+        message: "it faulted".to_owned(),
+    };
+    let world = world.loaded(&key("mine"), None, state);
+    let catalogue = resolver.resolve(&world.view, &world.table);
+    assert_eq!(digests(analyzer(of_pool(&catalogue))), [shipped()]);
+}
