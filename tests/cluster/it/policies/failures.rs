@@ -7,7 +7,7 @@ use trimtab_cluster_tests::scratch::Scratch;
 
 use super::*;
 use crate::decisions::{
-    HEAVY, desired, install_own, metric, operate_with, scrape, wait_for, with_chat,
+    HEAVY, desired, install_own, metric, operate_with, reason, scrape, wait_for, with_chat,
 };
 
 /// A component that imports a function.
@@ -246,6 +246,11 @@ async fn a_version_that_faults_at_once_makes_room_for_the_last_good_one() -> any
         scaling_policy(namespace, "mine", file.clone()).await?;
         bind(namespace, "chat", "mine").await?;
         wait_for_analyzer(namespace, "chat", &digest(&version(1))).await?;
+        // One that only refused so far, for want of measurements, is not good yet.
+        let ready = |of: &Value| {
+            reason(of, "OptimizationReady").as_deref() == Some("OptimizationSucceeded")
+        };
+        wait_for(namespace, "an accepted decision", ready).await?;
         let held = desired(&crate::decisions::status(namespace).await?);
 
         put(&directory, "chat.wasm", BROKEN)?;
