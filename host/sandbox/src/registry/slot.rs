@@ -117,8 +117,7 @@ impl Slot {
 
     /// The versions that are compiled.
     pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
-        let others = self.last_good.iter().chain(&self.before);
-        self.current.iter().chain(others)
+        self.current.iter().chain(&self.last_good)
     }
 
     /// Digest of what the source gave last.
